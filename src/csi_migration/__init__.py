@@ -1,0 +1,1 @@
+"""Moves a StatefulSet's volumes from the in-tree vSphere plugin to the vSphere CSI driver."""

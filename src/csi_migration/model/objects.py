@@ -1,0 +1,109 @@
+"""Kubernetes objects as the server sent them, and short ways to read them.
+
+Objects stay plain dicts everywhere: a typed model drops the fields that it does
+not know, and a StatefulSet that lost a field of its template restarts every pod.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Raw = dict[str, Any]
+
+IN_TREE_PROVISIONER = "kubernetes.io/vsphere-volume"
+CSI_DRIVER = "csi.vsphere.vmware.com"
+
+FIELD_MANAGER = "statefulset-csi-migration-tool"
+
+REVISION_LABEL = "controller-revision-hash"
+POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
+
+
+def name_of(item: Raw) -> str:
+    """The object's name."""
+    return str(item["metadata"]["name"])
+
+
+def uid_of(item: Raw) -> str:
+    """The object's uid."""
+    return str(item["metadata"]["uid"])
+
+
+def resource_version_of(item: Raw) -> str:
+    """The object's resourceVersion."""
+    return str(item["metadata"]["resourceVersion"])
+
+
+def labels_of(item: Raw) -> dict[str, str]:
+    """The object's labels; empty when it has none."""
+    return item["metadata"].get("labels") or {}
+
+
+def annotations_of(item: Raw) -> dict[str, str]:
+    """The object's annotations; empty when it has none."""
+    return item["metadata"].get("annotations") or {}
+
+
+def finalizers_of(item: Raw) -> list[str]:
+    """The object's finalizers; empty when it has none."""
+    return item["metadata"].get("finalizers") or []
+
+
+def owners_of(item: Raw) -> list[Raw]:
+    """The object's ownerReferences; empty when it has none."""
+    return item["metadata"].get("ownerReferences") or []
+
+
+def is_terminating(item: Raw) -> bool:
+    """Whether a deletion has been asked for."""
+    return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def controller_uid_of(item: Raw) -> str:
+    """The uid of the controller that owns the object; empty for an orphan."""
+    return next((str(o["uid"]) for o in owners_of(item) if o.get("controller")), "")
+
+
+def is_ready(pod: Raw) -> bool:
+    """Whether the pod's Ready condition is True and it is not going away."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and not is_terminating(pod)
+
+
+def class_of(claim_or_volume: Raw) -> str:
+    """The StorageClass of a claim, a volume or a claim template.
+
+    The beta annotation wins over the field
+    (component-helpers: storage/volume.GetPersistentVolumeClaimClass).
+    """
+    beta = annotations_of(claim_or_volume).get("volume.beta.kubernetes.io/storage-class")
+    return str(beta or claim_or_volume["spec"].get("storageClassName") or "")
+
+
+def claim_templates_of(statefulset: Raw) -> list[Raw]:
+    """The set's volumeClaimTemplates."""
+    return statefulset["spec"].get("volumeClaimTemplates") or []
+
+
+def first_ordinal_of(statefulset: Raw) -> int:
+    """`spec.ordinals.start`, 0 when not given."""
+    return int((statefulset["spec"].get("ordinals") or {}).get("start", 0))
+
+
+def ordinals_of(statefulset: Raw) -> range:
+    """The ordinals that the set's controller keeps alive."""
+    start = first_ordinal_of(statefulset)
+    return range(start, start + int(statefulset["spec"].get("replicas", 1)))
+
+
+def claim_name(template: str, statefulset: str, ordinal: int) -> str:
+    """The claim of a replica (kubernetes: statefulset.getPersistentVolumeClaimName)."""
+    return f"{template}-{statefulset}-{ordinal}"
+
+
+def is_made_by_tool(item: Raw) -> bool:
+    """Whether this tool created or changed the object, by the server's own record."""
+    fields = item["metadata"].get("managedFields") or []
+    return any(entry.get("manager") == FIELD_MANAGER for entry in fields)

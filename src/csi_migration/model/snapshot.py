@@ -1,0 +1,99 @@
+"""Everything that preflight and the plan look at, read once, before anything changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from csi_migration.model.disk import Disk, DiskFile
+from csi_migration.model.objects import Raw
+from csi_migration.model.plan import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the person asked for."""
+
+    namespace: str
+    statefulset: str
+    intree_class: str
+    csi_class: str
+    window: Window = Window.REPLICA
+
+
+@dataclass(frozen=True, slots=True)
+class DiskAttachment:
+    """A VM's virtual disk on a VMDK, as the VM's hardware lists it.
+
+    `parent` is the base disk when the VM writes to a snapshot's delta.
+    """
+
+    vm: str
+    sharing: str
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLook:
+    """What vCenter says about the VMDK of one claim; `problem` when it can't say.
+
+    `recorded_id` is the FCD id that the driver's CnsVSphereVolumeMigration names.
+    """
+
+    file: DiskFile | None = None
+    disk: Disk | None = None
+    recorded_id: str = ""
+    attachments: tuple[DiskAttachment, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The server's answer to an object to come, which it did not keep."""
+
+    subject: str
+    accepted: bool
+    message: str = ""
+    returned: Raw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The StatefulSet and all around it.
+
+    Attributes:
+        request: what the person asked for.
+        server_version: the API server's gitVersion.
+        statefulset: the set.
+        revisions: its ControllerRevisions, by name.
+        pods: the replicas' pods, by ordinal; a missing one is not there.
+        claims: the replicas' claims, by name; a missing one is not there.
+        volumes: all PersistentVolumes of the cluster, by name.
+        classes: the StorageClasses asked for, by name.
+        namespace_pods: all pods of the namespace.
+        budgets: PodDisruptionBudgets of the namespace.
+        attachments: all VolumeAttachments of the replicas' volumes.
+        csi_nodes: CSINode by node name, of the nodes that run a replica.
+        disks: by claim name.
+        dry_runs: the server's answers to the objects to come.
+        denied: Kubernetes permissions that the tool needs and does not have.
+        missing_privileges: vCenter privileges that it needs and does not have.
+        vcenters: how many vCenters the driver's configuration names.
+    """
+
+    request: Request
+    server_version: str
+    statefulset: Raw
+    revisions: dict[str, Raw]
+    pods: dict[int, Raw]
+    claims: dict[str, Raw]
+    volumes: dict[str, Raw]
+    classes: dict[str, Raw]
+    namespace_pods: tuple[Raw, ...] = ()
+    budgets: tuple[Raw, ...] = ()
+    attachments: tuple[Raw, ...] = ()
+    csi_nodes: dict[str, Raw] = field(default_factory=dict)
+    disks: dict[str, DiskLook] = field(default_factory=dict)
+    dry_runs: tuple[DryRun, ...] = ()
+    denied: tuple[str, ...] = ()
+    missing_privileges: tuple[str, ...] = ()
+    vcenters: int = 1
