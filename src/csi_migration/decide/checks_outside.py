@@ -1,0 +1,115 @@
+"""Checks of the disks in vCenter, of permissions and of the objects to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csi_migration.decide.checks_volumes import claims_by_ordinal
+from csi_migration.decide.preflight import Problem, check
+from csi_migration.model.finding import Severity
+from csi_migration.model.snapshot import DiskLook, Snapshot
+
+_BLOCKER = Severity.BLOCKER
+_PLAIN_SHARING = ("", "sharingNone")
+
+
+def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
+    for _, name in claims_by_ordinal(snapshot):
+        if name in snapshot.disks:
+            yield f"pvc/{name}", snapshot.disks[name]
+
+
+@check("disks-found", _BLOCKER, "every VMDK is where its volume says", "disks")
+def disks_found(snapshot: Snapshot) -> Iterator[Problem]:
+    """Storage DRS moves and renames disks behind the volume's back."""
+    for subject, look in _looks(snapshot):
+        if look.problem:
+            yield Problem(subject, look.problem, "Find the disk in vCenter before you go on.")
+
+
+@check("disks-plain", _BLOCKER, "no VMDK has snapshots or is shared", "disks")
+def disks_plain(snapshot: Snapshot) -> Iterator[Problem]:
+    """Registering the base of a delta chain would lose what the delta holds."""
+    for subject, look in _looks(snapshot):
+        for attachment in look.attachments:
+            if attachment.parent:
+                message = f"{attachment.vm} writes to a snapshot of it"
+                yield Problem(subject, message, "Consolidate the VM's snapshots.")
+            if attachment.sharing not in _PLAIN_SHARING:
+                message = f"{attachment.vm} holds it with {attachment.sharing}"
+                yield Problem(subject, message, "Shared disks can't be migrated.")
+
+
+@check("disks-catalog", _BLOCKER, "the driver's records and vCenter's catalog agree", "disks")
+def disks_catalog(snapshot: Snapshot) -> Iterator[Problem]:
+    """The id becomes the volumeHandle: a stale one names another disk or none."""
+    for subject, look in _looks(snapshot):
+        if look.file is None:
+            continue
+        if look.recorded_id and (look.disk is None or look.disk.id != look.recorded_id):
+            found = look.disk.id if look.disk else "no First Class Disk"
+            yield Problem(
+                subject,
+                f"CnsVSphereVolumeMigration names disk {look.recorded_id} for {look.file.path}, "
+                f"vCenter's catalog has {found}",
+                "Reconcile the datastore's inventory in vCenter.",
+            )
+
+
+@check("one-vcenter", _BLOCKER, "the driver's configuration names one vCenter")
+def one_vcenter(snapshot: Snapshot) -> Iterator[Problem]:
+    """With several, the driver does not handle in-tree volumes at all."""
+    if snapshot.vcenters != 1:
+        yield Problem(
+            "vcenter",
+            f"the CSI driver's configuration names {snapshot.vcenters} vCenters",
+            "In-tree volumes are supported with one vCenter only.",
+        )
+
+
+@check("permissions", _BLOCKER, "the identity may do all that a migration needs")
+def permissions(snapshot: Snapshot) -> Iterator[Problem]:
+    """A refusal half-way would leave a replica away."""
+    for permission in snapshot.denied:
+        message = f"it may not {permission}"
+        yield Problem("identity", message, "Grant it: see deploy/rbac-user-cluster.yaml.")
+
+
+@check(
+    "vcenter-privileges",
+    _BLOCKER,
+    "the vCenter account may do all that a migration needs",
+    "disks",
+)
+def vcenter_privileges(snapshot: Snapshot) -> Iterator[Problem]:
+    """A refusal half-way would leave a replica away."""
+    for privilege in snapshot.missing_privileges:
+        yield Problem("vcenter", f"the account lacks {privilege}", "Add it to the account's role.")
+
+
+@check("dry-runs", _BLOCKER, "the API server accepts every object to come", "dry_runs")
+def dry_runs(snapshot: Snapshot) -> Iterator[Problem]:
+    """Quotas, policies and webhooks say no before anything is deleted, not after."""
+    for answer in snapshot.dry_runs:
+        if not answer.accepted:
+            message = f"the server would refuse it: {answer.message}"
+            yield Problem(answer.subject, message, "Clear what the server objects to.")
+
+
+@check(
+    "template-unchanged",
+    _BLOCKER,
+    "the set's pod template survives its re-creation",
+    "dry_runs",
+)
+def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
+    """Any difference is a new revision, and a new revision restarts every pod."""
+    today = snapshot.statefulset["spec"]["template"]
+    for answer in snapshot.dry_runs:
+        again = answer.returned or {}
+        if again.get("kind") == "StatefulSet" and again["spec"]["template"] != today:
+            yield Problem(
+                answer.subject,
+                "a re-created set would get another pod template, so every pod would restart",
+                "Find the admission webhook or default that changes it.",
+            )

@@ -1,0 +1,53 @@
+"""What the tool asks of the Kubernetes API, permission by permission.
+
+`deploy/rbac-user-cluster.yaml` grants exactly this; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """`verb` on `resource` (with its API group), in the set's namespace or the cluster."""
+
+    verb: str
+    group: str
+    resource: str
+    namespaced: bool
+
+    def __str__(self) -> str:
+        dotted = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {dotted}"
+
+
+def _grants(group: str, resource: str, verbs: str, *, namespaced: bool) -> list[Permission]:
+    return [Permission(verb, group, resource, namespaced) for verb in verbs.split()]
+
+
+READING: tuple[Permission, ...] = (
+    *_grants("apps", "statefulsets", "get", namespaced=True),
+    *_grants("apps", "controllerrevisions", "list", namespaced=True),
+    *_grants("", "pods", "get list", namespaced=True),
+    *_grants("", "persistentvolumeclaims", "get list", namespaced=True),
+    *_grants("policy", "poddisruptionbudgets", "list", namespaced=True),
+    *_grants("", "namespaces", "get", namespaced=False),
+    *_grants("", "nodes", "get", namespaced=False),
+    *_grants("", "persistentvolumes", "get list", namespaced=False),
+    *_grants("storage.k8s.io", "storageclasses", "get", namespaced=False),
+    *_grants("storage.k8s.io", "csinodes", "get", namespaced=False),
+    *_grants("storage.k8s.io", "volumeattachments", "list", namespaced=False),
+    *_grants("cns.vmware.com", "cnsvspherevolumemigrations", "get list", namespaced=False),
+)
+"""What preflight needs to look at everything."""
+
+WRITING: tuple[Permission, ...] = (
+    *_grants("apps", "statefulsets", "create delete", namespaced=True),
+    *_grants("", "pods", "create delete", namespaced=True),
+    *_grants("", "persistentvolumeclaims", "create delete patch", namespaced=True),
+    *_grants("coordination.k8s.io", "leases", "get create update delete", namespaced=True),
+    *_grants("", "persistentvolumes", "create delete patch", namespaced=False),
+    *_grants("cns.vmware.com", "triggercsifullsyncs", "get patch", namespaced=False),
+)
+"""What a migration changes. Preflight needs the creates for its dry-runs."""
