@@ -1,0 +1,32 @@
+"""`preflight`: every check, nothing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from csi_migration.cli import options
+from csi_migration.model.errors import ExitCode
+
+
+@click.command()
+@options.places
+@options.statefulset
+@options.output
+def preflight(**arguments: Any) -> None:
+    """Check whether a StatefulSet can be migrated; change nothing.
+
+    Exits with 3 if anything forbids the migration.
+    """
+    from csi_migration.decide.catalogue import blockers
+    from csi_migration.engine.connect import connected
+    from csi_migration.engine.gather import preflight as check
+    from csi_migration.report.findings import findings_json, findings_text
+
+    with connected(options.places_of(arguments)) as systems:
+        _, found = check(systems, options.request_of(arguments))
+    show = findings_json if arguments["output"] == "json" else findings_text
+    click.echo(show(found), nl=False)
+    if blockers(found):
+        raise click.exceptions.Exit(ExitCode.BLOCKED)

@@ -1,0 +1,1 @@
+"""Carries decisions out: decide, record the intent, act, see, record that it is done."""

@@ -1,0 +1,190 @@
+"""The writes of a swap, each guarded by a last look of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from csi_migration.decide.manifests import with_handle
+from csi_migration.engine.systems import Systems
+from csi_migration.journal.record import ObjectRef
+from csi_migration.kube import Resource, resources
+from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.objects import Raw, name_of, resource_version_of, uid_of
+from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
+from csi_migration.model.seen import ReplicaSeen, Seen
+from csi_migration.model.step import Act, Action
+
+# CNS Manager's cleaner deletes orphaned disks whose name starts with "pvc-"
+# (cloud-native-storage-self-service-manager: orphan_volumes.md).
+_DISK_NAME_PREFIX = "sts"
+_DISK_NAME_LIMIT = 80
+
+TITLES = {
+    Action.OPEN_WINDOW: "take the StatefulSet away, leaving its pods",
+    Action.DELETE_POD: "stop the pod",
+    Action.REGISTER_DISK: "register the VMDK as a First Class Disk",
+    Action.PROTECT_DISK: "make the disk outlive its VM",
+    Action.DELETE_CLAIM: "delete the in-tree claim",
+    Action.DELETE_VOLUME: "delete the in-tree volume",
+    Action.CREATE_VOLUME: "create the CSI volume",
+    Action.CREATE_CLAIM: "create the claim on the CSI volume",
+    Action.CREATE_POD: "start the pod",
+    Action.CLOSE_WINDOW: "bring the StatefulSet back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action writes to: the journal's reference and words for a person."""
+
+    reference: ObjectRef
+    words: str
+
+
+class Actor:
+    """Performs the actions on one replica.
+
+    `statefulset_manifest` is what closing the window creates.
+    """
+
+    def __init__(
+        self,
+        systems: Systems,
+        plan: MigrationPlan,
+        replica: ReplicaPlan,
+    ) -> None:
+        self._systems = systems
+        self._plan = plan
+        self._replica = replica
+        self.statefulset_manifest = plan.statefulset_manifest
+
+    def target(self, act: Act, seen: ReplicaSeen) -> Target:
+        """The object that the action is about."""
+        if act.action in (Action.REGISTER_DISK, Action.PROTECT_DISK):
+            return self._disk_target(act.claim)
+        item, resource, name = self._object(act, seen)
+        reference = ObjectRef(
+            kind=resource.kind,
+            name=name,
+            namespace=self._plan.namespace if resource.namespaced else "",
+            uid=item.uid,
+            resource_version=item.resource_version,
+        )
+        return Target(reference, f"{resource.kind} {name}")
+
+    def _object(self, act: Act, seen: ReplicaSeen) -> tuple[Seen, Resource, str]:
+        match act.action:
+            case Action.OPEN_WINDOW | Action.CLOSE_WINDOW:
+                return seen.statefulset, resources.STATEFULSETS, self._plan.statefulset
+            case Action.DELETE_POD | Action.CREATE_POD:
+                return seen.pod, resources.PODS, self._replica.pod
+            case Action.DELETE_VOLUME:
+                old = self._claim(act.claim).old_volume
+                return seen.claims[act.claim].old_volume, resources.VOLUMES, old
+            case Action.CREATE_VOLUME:
+                new = self._claim(act.claim).new_volume
+                return seen.claims[act.claim].new_volume, resources.VOLUMES, new
+            case _:
+                return seen.claims[act.claim].claim, resources.CLAIMS, act.claim
+
+    def _disk_target(self, claim: str) -> Target:
+        path = str(self._claim(claim).file.path)
+        return Target(ObjectRef(kind="VMDK", name=path), path)
+
+    def perform(self, act: Act, seen: ReplicaSeen) -> dict[str, str]:
+        """Write it; return what the server answered, for the journal."""
+        if act.claim:
+            return self._perform_on_claim(act.action, self._claim(act.claim), seen)
+        match act.action:
+            case Action.OPEN_WINDOW:
+                return self._open_window(seen)
+            case Action.DELETE_POD:
+                return self._delete(resources.PODS, self._replica.pod, seen.pod.uid)
+            case Action.CREATE_POD:
+                return self._create(resources.PODS, self._replica.pod_manifest)
+            case Action.CLOSE_WINDOW:
+                return self._create(resources.STATEFULSETS, self.statefulset_manifest)
+            case _:
+                raise ValueError(f"{act.action} needs a claim")
+
+    def _perform_on_claim(
+        self, action: Action, claim: ClaimPlan, seen: ReplicaSeen
+    ) -> dict[str, str]:
+        match action:
+            case Action.REGISTER_DISK:
+                return self._register(claim)
+            case Action.PROTECT_DISK:
+                return self._protect(claim, seen)
+            case Action.DELETE_CLAIM:
+                return self._delete_claim(claim)
+            case Action.DELETE_VOLUME:
+                return self._delete_volume(claim)
+            case Action.CREATE_VOLUME:
+                return self._create_volume(claim, seen)
+            case Action.CREATE_CLAIM:
+                return self._create(resources.CLAIMS, claim.new_claim_manifest)
+            case _:
+                raise ValueError(f"{action} is not about a claim")
+
+    def _claim(self, name: str) -> ClaimPlan:
+        return next(claim for claim in self._replica.claims if claim.name == name)
+
+    def _open_window(self, seen: ReplicaSeen) -> dict[str, str]:
+        self._systems.client.delete(
+            resources.STATEFULSETS,
+            self._plan.statefulset,
+            self._plan.namespace,
+            uid=seen.statefulset.uid,
+            resource_version=seen.statefulset.resource_version,
+            propagation="Orphan",
+        )
+        return {}
+
+    def _register(self, claim: ClaimPlan) -> dict[str, str]:
+        name = f"{_DISK_NAME_PREFIX}-{self._plan.namespace}-{claim.name}"[:_DISK_NAME_LIMIT]
+        return {"diskId": self._systems.disks.register(claim.file, name)}
+
+    def _protect(self, claim: ClaimPlan, seen: ReplicaSeen) -> dict[str, str]:
+        disk = seen.claims[claim.name].disk
+        if disk is None:
+            raise NeedsPerson(f"{claim.file.path} is no First Class Disk any more")
+        self._systems.disks.protect(claim.file.datastore_id, disk.id)
+        return {"diskId": disk.id}
+
+    def _delete_claim(self, claim: ClaimPlan) -> dict[str, str]:
+        self._require_retain(claim)
+        return self._delete(resources.CLAIMS, claim.name, claim.uid)
+
+    def _delete_volume(self, claim: ClaimPlan) -> dict[str, str]:
+        self._require_retain(claim)
+        self._systems.client.delete(resources.VOLUMES, claim.old_volume, uid=claim.old_volume_uid)
+        return {}
+
+    def _require_retain(self, claim: ClaimPlan) -> None:
+        """The last look before a deletion that the wrong policy would turn into data loss."""
+        volume = self._systems.client.get(resources.VOLUMES, claim.old_volume)
+        policy = volume["spec"]["persistentVolumeReclaimPolicy"]
+        if policy != "Retain" or uid_of(volume) != claim.old_volume_uid:
+            raise NeedsPerson(
+                f"volume {claim.old_volume} (uid {uid_of(volume)}) has reclaim policy {policy}; "
+                "deleting its claim could destroy the disk, so it was not deleted"
+            )
+
+    def _create_volume(self, claim: ClaimPlan, seen: ReplicaSeen) -> dict[str, str]:
+        disk = seen.claims[claim.name].disk
+        if disk is None:
+            raise NeedsPerson(f"{claim.file.path} is no First Class Disk any more")
+        return self._create(resources.VOLUMES, with_handle(claim.new_volume_manifest, disk.id))
+
+    def _delete(self, resource: Resource, name: str, uid: str) -> dict[str, str]:
+        self._systems.client.delete(resource, name, self._plan.namespace, uid=uid)
+        return {}
+
+    def _create(self, resource: Resource, manifest: Raw) -> dict[str, str]:
+        namespace = manifest["metadata"].get("namespace")
+        created = self._systems.client.create(resource, manifest, namespace)
+        return {
+            "name": name_of(created),
+            "uid": uid_of(created),
+            "resourceVersion": resource_version_of(created),
+        }

@@ -1,0 +1,122 @@
+"""Puts everything that the migration will touch into the working directory first.
+
+`backup/` holds the very bytes that the server sent. `restore/` holds the same
+objects without what only a server may write, fit for `kubectl create`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from string import Template
+
+from csi_migration.decide.manifests import recreated, restored_claim, restored_volume
+from csi_migration.engine.systems import Systems
+from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.kube import Resource, resources
+from csi_migration.model.objects import Raw, name_of
+from csi_migration.model.plan import MigrationPlan
+from csi_migration.model.snapshot import Snapshot
+
+
+def back_up(
+    systems: Systems, snapshot: Snapshot, plan: MigrationPlan, directory: WorkingDirectory
+) -> None:
+    """Save all of it, durably; afterwards the cluster may be changed.
+
+    Raises:
+        JournalBroken: the directory cannot be written.
+        KubernetesError: something could not be read any more.
+    """
+    for resource, name, namespace in _objects(snapshot, plan):
+        data = systems.client.read(resource, name, namespace)
+        directory.save(f"backup/{resource.plural}/{name}.json", data)
+    for file, manifest in _restorable(snapshot, plan):
+        directory.save(file, _pretty(manifest))
+    directory.write_text("README.md", _readme(snapshot, plan))
+
+
+def _objects(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[Resource, str, str | None]]:
+    namespace = plan.namespace
+    yield resources.STATEFULSETS, plan.statefulset, namespace
+    for name in snapshot.classes:
+        yield resources.STORAGE_CLASSES, name, None
+    for name in snapshot.revisions:
+        yield resources.CONTROLLER_REVISIONS, name, namespace
+    for attachment in snapshot.attachments:
+        yield resources.VOLUME_ATTACHMENTS, name_of(attachment), None
+    for replica in plan.replicas:
+        yield resources.PODS, replica.pod, namespace
+        for claim in replica.claims:
+            yield resources.CLAIMS, claim.name, namespace
+            yield resources.VOLUMES, claim.old_volume, None
+
+
+def _restorable(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[str, Raw]]:
+    yield "restore/statefulset.json", recreated(plan.original)
+    for replica in plan.replicas:
+        yield f"restore/pods/{replica.pod}.json", replica.pod_manifest
+        for claim in replica.claims:
+            old_claim = snapshot.claims[claim.name]
+            old_volume = snapshot.volumes[claim.old_volume]
+            yield f"restore/claims/{claim.name}.json", restored_claim(old_claim)
+            yield f"restore/volumes/{claim.old_volume}.json", restored_volume(old_volume)
+
+
+def _pretty(manifest: Raw) -> bytes:
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+_README = Template("""\
+# Migration of StatefulSet $namespace/$statefulset to CSI volumes
+
+Made by statefulset-csi-migration-tool before it changed anything.
+
+* `backup/`: every object as the API server sent it.
+* `restore/`: the same objects, ready for `kubectl create`.
+* `journal.jsonl`: what was intended (`intent`) and what was done (`done`), in order.
+
+No disk is ever deleted. In-tree volumes and CSI volumes are two names for the
+same VMDK, so a replica can be taken back to its in-tree volumes by hand.
+
+## Taking one replica back with kubectl alone
+
+At no time may a pod run while its disk is still attached for another volume.
+For replica `POD` (replicas and their objects are listed below):
+
+1. Take the StatefulSet away and leave its pods:
+   `kubectl -n $namespace delete statefulset $statefulset --cascade=orphan`
+   ("not found" is fine), and wait until it is gone.
+2. `kubectl -n $namespace delete pod POD` and wait until no line of
+   `kubectl get volumeattachments` names a volume of the replica.
+3. For each claim of the replica that stands on a CSI volume already:
+   `kubectl patch pv CSI_VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
+   then `kubectl -n $namespace delete pvc CLAIM` and `kubectl delete pv CSI_VOLUME`.
+   Never leave out the patch: without it the disk may be deleted.
+4. For each claim that is missing now:
+   `kubectl create -f restore/volumes/VOLUME.json`, then
+   `kubectl create -f restore/claims/CLAIM.json`, and wait until it is Bound.
+5. `kubectl create -f restore/pods/POD.json` and wait until it is Ready.
+6. When all replicas are back: `kubectl create -f restore/statefulset.json`.
+7. Give the in-tree volumes their reclaim policies back (last column below).
+
+## Replicas and their volumes
+
+| pod | claim | in-tree volume | CSI volume | disk | reclaim policy |
+|---|---|---|---|---|---|
+$rows
+""")
+
+
+def _readme(snapshot: Snapshot, plan: MigrationPlan) -> str:
+    rows = [
+        f"| {replica.pod} | {claim.name} | {claim.old_volume} | {claim.new_volume} "
+        f"| {claim.file.path} | {claim.reclaim_policy} |"
+        for replica in plan.replicas
+        for claim in replica.claims
+    ]
+    return _README.substitute(
+        namespace=snapshot.request.namespace,
+        statefulset=snapshot.request.statefulset,
+        rows="\n".join(rows),
+    )

@@ -1,0 +1,155 @@
+"""Opens the connections: admin cluster, user cluster, vCenter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from csi_migration.engine.systems import Systems
+from csi_migration.kube import Client, Forbidden, load, resources, user_cluster_connection
+from csi_migration.model.errors import UsageError
+from csi_migration.model.objects import Raw
+from csi_migration.vsphere.cns import Cns
+from csi_migration.vsphere.credentials import (
+    ca_from_secret,
+    config_from_secret,
+    config_secret_candidates,
+)
+from csi_migration.vsphere.csi_config import CsiConfig, VCenter, parse
+from csi_migration.vsphere.disks import Disks
+from csi_migration.vsphere.session import Session
+from csi_migration.vsphere.trust import Trust
+
+_CONTROLLER = "vsphere-csi-controller"
+_CONTROLLER_NAMESPACES = (
+    "vmware-system-csi",
+    "openshift-cluster-csi-drivers",
+    "kube-system",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the systems are, as the command line says.
+
+    Attributes:
+        kubeconfig: path or list of paths; None for $KUBECONFIG and the default.
+        context: a context in it; None for the current one.
+        cluster_name: the user cluster; empty when the workload runs in the
+            cluster of `kubeconfig` itself.
+        cluster_secret: NAMESPACE/NAME/KEY of the user cluster's kubeconfig.
+        vcenter_config: a csi-vsphere.conf to use instead of the cluster's own.
+        vcenter_ca: a file of PEM certificates that vCenter's must chain to.
+        vcenter_thumbprint: the SHA-1 or SHA-256 of vCenter's certificate.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    cluster_name: str = ""
+    cluster_secret: str | None = None
+    vcenter_config: Path | None = None
+    vcenter_ca: Path | None = None
+    vcenter_thumbprint: str = ""
+
+
+@contextmanager
+def connected(places: Places) -> Iterator[Systems]:
+    """All connections, closed at the end.
+
+    Raises:
+        ToolError: a place is wrong, unreachable, or does not let us in.
+    """
+    client = workload_client(places)
+    try:
+        config, ca_pem = _configuration(places, client)
+        vcenter = config.vcenters[0]
+        with Session.connect(vcenter, Trust.of(vcenter, ca_pem)) as session:
+            yield Systems(
+                client=client,
+                session=session,
+                disks=Disks(session, vcenter.datacenters),
+                cns=Cns(session),
+                vcenters=len(config.vcenters),
+            )
+    finally:
+        client.close()
+
+
+def workload_client(places: Places) -> Client:
+    """A client for the cluster that runs the StatefulSet."""
+    client = Client(load(places.kubeconfig, places.context))
+    if not places.cluster_name:
+        return client
+    with client:
+        return Client(
+            user_cluster_connection(client, places.cluster_name, secret=places.cluster_secret)
+        )
+
+
+def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | None]:
+    """The driver's configuration and the PEM text of its authorities, if it has any."""
+    if places.vcenter_config:
+        config, ca_pem = parse(_text(places.vcenter_config)), None
+        if config.vcenters[0].ca_file:
+            ca_pem = _text(Path(config.vcenters[0].ca_file))
+    else:
+        secret = _config_secret(client)
+        config = config_from_secret(secret)
+        ca_pem = ca_from_secret(secret, config.vcenters[0])
+    return _overridden(places, config, ca_pem)
+
+
+def _overridden(
+    places: Places, config: CsiConfig, ca_pem: str | None
+) -> tuple[CsiConfig, str | None]:
+    if places.vcenter_ca:
+        ca_pem = _text(places.vcenter_ca)
+    first = config.vcenters[0]
+    if places.vcenter_thumbprint or places.vcenter_ca:
+        first = _trusting(first, places.vcenter_thumbprint)
+    return replace(config, vcenters=(first, *config.vcenters[1:])), ca_pem
+
+
+def _trusting(vcenter: VCenter, thumbprint: str) -> VCenter:
+    """What is said on the command line goes before what the configuration says."""
+    return replace(vcenter, thumbprint=thumbprint, insecure=False)
+
+
+def _config_secret(client: Client) -> Raw:
+    """The Secret with the driver's configuration, wherever the driver keeps it."""
+    tried = []
+    for namespace, name in config_secret_candidates(_controller(client)):
+        try:
+            secret = client.find(resources.SECRETS, name, namespace)
+        except Forbidden:
+            tried.append(f"{namespace}/{name} (may not be read)")
+            continue
+        if secret is not None:
+            return secret
+        tried.append(f"{namespace}/{name} (not there)")
+    raise UsageError(
+        "the CSI driver's configuration was not found in the cluster",
+        details=f"Secrets tried: {', '.join(tried)}",
+        state="Nothing was changed.",
+        resolution="Give the driver's csi-vsphere.conf with --vcenter-config.",
+    )
+
+
+def _controller(client: Client) -> Raw | None:
+    for namespace in _CONTROLLER_NAMESPACES:
+        try:
+            found = client.find(resources.DEPLOYMENTS, _CONTROLLER, namespace)
+        except Forbidden:
+            continue  # then the known places must do
+        if found is not None:
+            return found
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read", details=str(error)) from error

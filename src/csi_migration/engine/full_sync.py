@@ -1,0 +1,43 @@
+"""Asks the driver's syncer for a full sync where it offers one.
+
+A volume whose event the syncer missed is registered only after it was found
+missing in two full syncs (vsphere-csi-driver: syncer/fullsync.go), half an hour
+apart unless somebody asks. The next id must be the last one that was handled
+plus one; any other value wedges the trigger.
+"""
+
+from __future__ import annotations
+
+from csi_migration.kube import Client, Conflict, Forbidden, resources
+
+_NAME = "csifullsync"
+_PATIENCE_SECONDS = 10.0
+
+
+class FullSync:
+    """At most one request at a time, the next only after the last was handled."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._requested = 0
+
+    def ask_when_due(self, waited: float) -> None:
+        """Ask, once the usual way has had its time (`waited`, in seconds)."""
+        if waited >= _PATIENCE_SECONDS:
+            self._ask()
+
+    def _ask(self) -> None:
+        try:
+            trigger = self._client.find(resources.FULL_SYNC_TRIGGERS, _NAME)
+            if trigger is None:
+                return  # this driver offers none; its own full sync will come
+            status = trigger.get("status") or {}
+            last = int(status.get("lastTriggerSyncID", 0))
+            if status.get("inProgress") or last < self._requested:
+                return
+            self._client.patch(
+                resources.FULL_SYNC_TRIGGERS, _NAME, {"spec": {"triggerSyncID": last + 1}}
+            )
+            self._requested = last + 1
+        except (Conflict, Forbidden):
+            return  # somebody else asked, or this identity may not: the wait goes on

@@ -1,0 +1,209 @@
+"""Reads everything that preflight and the plan look at, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from csi_migration.decide.catalogue import blockers, findings
+from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
+from csi_migration.decide.permissions import READING, WRITING, Permission
+from csi_migration.decide.plan import selector_query
+from csi_migration.engine.dry_runs import dry_runs
+from csi_migration.engine.systems import Systems
+from csi_migration.kube import Client, Resource, resources
+from csi_migration.model.disk import DiskPath
+from csi_migration.model.errors import AuthenticationFailed, UsageError
+from csi_migration.model.finding import Finding
+from csi_migration.model.objects import Raw, name_of, ordinals_of
+from csi_migration.model.snapshot import DiskAttachment, DiskLook, Request, Snapshot
+from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
+from csi_migration.vsphere.inventory import Attachment
+from csi_migration.vsphere.privileges import missing, needed
+
+
+def take_snapshot(systems: Systems, request: Request) -> Snapshot:
+    """The StatefulSet and all around it; nothing is changed.
+
+    Raises:
+        UsageError: there is no such StatefulSet.
+        AuthenticationFailed: something needed may not even be read.
+    """
+    snapshot = _with_disks(systems, _kubernetes(systems.client, request))
+    snapshot = replace(snapshot, vcenters=systems.vcenters)
+    if blockers(findings(snapshot)):
+        return snapshot  # the objects to come can't be worked out yet
+    return replace(snapshot, dry_runs=dry_runs(systems.client, snapshot))
+
+
+def preflight(systems: Systems, request: Request) -> tuple[Snapshot, tuple[Finding, ...]]:
+    """The snapshot and what every check says about it."""
+    snapshot = take_snapshot(systems, request)
+    return snapshot, findings(snapshot)
+
+
+# Kubernetes --------------------------------------------------------------------
+
+
+def _kubernetes(client: Client, request: Request) -> Snapshot:
+    denied = _denied(client, request.namespace)
+    unreadable = [str(permission) for permission in READING if str(permission) in denied]
+    if unreadable:
+        raise AuthenticationFailed(
+            f"the identity may not {', '.join(unreadable)} on {client.server}",
+            state="Nothing was changed.",
+            resolution="Grant what deploy/rbac-user-cluster.yaml grants.",
+        )
+    statefulset = _statefulset(client, request)
+    namespace = request.namespace
+    pods = client.list(resources.PODS, namespace)
+    names = {f"{request.statefulset}-{o}": o for o in ordinals_of(statefulset)}
+    own = {names[name_of(pod)]: pod for pod in pods if name_of(pod) in names}
+    selector = selector_query(statefulset["spec"]["selector"])
+    return _with_volumes(
+        client,
+        Snapshot(
+            request=request,
+            server_version=client.version(),
+            statefulset=statefulset,
+            revisions=_by_name(
+                client.list(resources.CONTROLLER_REVISIONS, namespace, labels=selector)
+            ),
+            pods=own,
+            claims={},
+            volumes={},
+            classes=_classes(client, request),
+            namespace_pods=tuple(pods),
+            budgets=tuple(client.list(resources.DISRUPTION_BUDGETS, namespace)),
+            csi_nodes=_csi_nodes(client, own),
+            denied=tuple(denied),
+        ),
+    )
+
+
+def _statefulset(client: Client, request: Request) -> Raw:
+    found = client.find(resources.STATEFULSETS, request.statefulset, request.namespace)
+    if found is None:
+        raise UsageError(
+            f"there is no StatefulSet {request.statefulset} in namespace {request.namespace} "
+            f"on {client.server}",
+            state="Nothing was changed.",
+            resolution="Check --sts-name, --sts-namespace and --cluster-name.",
+        )
+    return found
+
+
+def _with_volumes(client: Client, snapshot: Snapshot) -> Snapshot:
+    wanted = {name for _, name in claims_by_ordinal(snapshot)}
+    claims = _by_name(client.list(resources.CLAIMS, snapshot.request.namespace))
+    snapshot = replace(
+        snapshot,
+        claims={name: claim for name, claim in claims.items() if name in wanted},
+        volumes=_by_name(client.list(resources.VOLUMES)),
+    )
+    return replace(snapshot, attachments=tuple(_attachments(client, snapshot)))
+
+
+def _attachments(client: Client, snapshot: Snapshot) -> list[Raw]:
+    own = {claim["spec"].get("volumeName") for claim in snapshot.claims.values()}
+    found = client.list(resources.VOLUME_ATTACHMENTS)
+    return [a for a in found if a["spec"]["source"].get("persistentVolumeName") in own]
+
+
+def _classes(client: Client, request: Request) -> dict[str, Raw]:
+    names = {request.intree_class, request.csi_class}
+    found = (client.find(resources.STORAGE_CLASSES, name) for name in sorted(names))
+    return _by_name([item for item in found if item])
+
+
+def _csi_nodes(client: Client, pods: dict[int, Raw]) -> dict[str, Raw]:
+    names = {pod["spec"].get("nodeName", "") for pod in pods.values()} - {""}
+    found = (client.find(resources.CSI_NODES, name) for name in sorted(names))
+    return _by_name([item for item in found if item])
+
+
+def _by_name(items: list[Raw]) -> dict[str, Raw]:
+    return {name_of(item): item for item in items}
+
+
+def _denied(client: Client, namespace: str) -> list[str]:
+    return [
+        str(permission)
+        for permission in (*READING, *WRITING)
+        if not client.allowed(
+            permission.verb,
+            _resource(permission),
+            namespace if permission.namespaced else None,
+        )
+    ]
+
+
+def _resource(permission: Permission) -> Resource:
+    every = (item for item in vars(resources).values() if isinstance(item, Resource))
+    return next(
+        item
+        for item in every
+        if (item.plural, item.group) == (permission.resource, permission.group)
+    )
+
+
+# vCenter ------------------------------------------------------------------------
+
+
+def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
+    recorded = _recorded_ids(systems.client)
+    looks = {
+        name: _look(systems, snapshot.claims[name], snapshot, recorded)
+        for _, name in claims_by_ordinal(snapshot)
+        if name in snapshot.claims
+    }
+    return replace(
+        snapshot,
+        disks={name: look for name, look in looks.items() if look is not None},
+        missing_privileges=_missing_privileges(systems, looks),
+    )
+
+
+def _recorded_ids(client: Client) -> dict[DiskPath, str]:
+    """FCD ids by path, as the driver's syncer recorded them.
+
+    (vsphere-csi-driver: pkg/apis/migration/v1alpha1/types.go.)
+    """
+    records: dict[DiskPath, str] = {}
+    for record in client.list(resources.VOLUME_MIGRATIONS):
+        try:
+            path = DiskPath.parse(record["spec"]["volumepath"])
+        except ValueError:
+            continue  # a record of no disk: nothing here can mean it
+        records[path] = record["spec"]["volumeid"]
+    return records
+
+
+def _look(
+    systems: Systems, claim: Raw, snapshot: Snapshot, recorded: dict[DiskPath, str]
+) -> DiskLook | None:
+    volume = volume_of(snapshot, claim)
+    source = volume["spec"].get("vsphereVolume") if volume else None
+    if source is None:
+        return None
+    try:
+        path = DiskPath.parse(source["volumePath"])
+        file = systems.disks.locate(path)
+    except (ValueError, DatastoreNotFound, DiskNotFound) as error:
+        return DiskLook(problem=str(error))
+    recorded_id = recorded.get(path) or recorded.get(file.path, "")
+    disk = systems.disks.find(file, recorded_id or None)
+    attached = systems.disks.attachments(file, disk.id if disk else None)
+    return DiskLook(file, disk, recorded_id, tuple(_attachment(a) for a in attached))
+
+
+def _attachment(found: Attachment) -> DiskAttachment:
+    return DiskAttachment(vm=found.vm, sharing=found.sharing, parent=found.parent)
+
+
+def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> tuple[str, ...]:
+    files = [look.file for look in looks.values() if look and look.file]
+    if not files:
+        return ()
+    checks = needed(systems.session, sorted({file.datastore_id for file in files}))
+    found = missing(systems.session, checks)
+    return tuple(f"{privilege} on {thing}" for thing, privilege in found)

@@ -1,0 +1,162 @@
+"""The Lease that keeps two runs off one StatefulSet, wherever they run.
+
+It stands beside the set. Its holder says who, where and since when, so that a
+person who is refused knows whom to ask. It is renewed while the run works, and
+a run that finds it taken over stops before its next write.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+
+from csi_migration.kube import (
+    AlreadyExists,
+    Client,
+    Conflict,
+    KubernetesError,
+    NotFound,
+    resources,
+)
+from csi_migration.model.errors import Locked, Stopped
+from csi_migration.model.objects import Raw, uid_of
+
+_DURATION_SECONDS = 60
+_RENEW_SECONDS = 10.0
+
+
+class LeaseLost(Stopped):
+    """Somebody else holds the Lease now; nothing more may be written."""
+
+
+def holder() -> str:
+    """Who runs this, in words for a person."""
+    return f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def lease_name(statefulset: str) -> str:
+    """The Lease's name beside the set."""
+    return f"csi-migration-{statefulset}"
+
+
+class Lease:
+    """A held Lease. `hold` renews it when it is due, `release` gives it back."""
+
+    def __init__(self, client: Client, namespace: str, lease: Raw) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._lease = lease
+        self._renewed = time.monotonic()
+
+    @classmethod
+    def take(cls, client: Client, namespace: str, statefulset: str) -> Lease:
+        """Create the Lease, or take over one whose holder is dead.
+
+        Raises:
+            Locked: another run holds it.
+        """
+        name = lease_name(statefulset)
+        found = client.find(resources.LEASES, name, namespace)
+        if found is None:
+            return cls._create(client, namespace, name)
+        if not has_expired(found, datetime.now(UTC)):
+            raise _locked(found)
+        found["spec"] |= _claim_of_ours(found["spec"].get("leaseTransitions", 0) + 1)
+        try:
+            taken = client.replace(resources.LEASES, name, found, namespace)
+        except Conflict as error:
+            raise _locked(found) from error
+        return cls(client, namespace, taken)
+
+    @classmethod
+    def _create(cls, client: Client, namespace: str, name: str) -> Lease:
+        body: Raw = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": _claim_of_ours(0),
+        }
+        try:
+            return cls(client, namespace, client.create(resources.LEASES, body, namespace))
+        except AlreadyExists as error:
+            raise _locked(client.get(resources.LEASES, name, namespace)) from error
+
+    def hold(self) -> None:
+        """Renew the Lease if it is due. While the API is away, ours stays ours.
+
+        Raises:
+            LeaseLost: somebody took it over or deleted it.
+        """
+        if time.monotonic() - self._renewed < _RENEW_SECONDS:
+            return
+        try:
+            self._renew()
+        except (Conflict, NotFound) as error:
+            self._still_ours_or_lost(error)
+        except KubernetesError:
+            return  # due at the next call again
+        self._renewed = time.monotonic()
+
+    def _renew(self) -> None:
+        self._lease["spec"]["renewTime"] = _now()
+        self._lease = self._client.replace(
+            resources.LEASES, self._lease["metadata"]["name"], self._lease, self._namespace
+        )
+
+    def _still_ours_or_lost(self, error: KubernetesError) -> None:
+        """A renewal whose answer was lost looks like a conflict the next time."""
+        name = self._lease["metadata"]["name"]
+        found = self._client.find(resources.LEASES, name, self._namespace)
+        if found is None or found["spec"].get("holderIdentity") != holder():
+            raise LeaseLost(
+                f"Lease {name} was taken by another run or deleted",
+                details=error.details,
+                resolution="See who holds it before you start anything again.",
+            ) from error
+        self._lease = found
+
+    def release(self) -> None:
+        """Delete the Lease, if it is still the one that was taken."""
+        name = self._lease["metadata"]["name"]
+        try:
+            self._client.delete(resources.LEASES, name, self._namespace, uid=uid_of(self._lease))
+        except (Conflict, NotFound):
+            return  # it is not ours any more, which is what was wanted
+
+
+def has_expired(lease: Raw, now: datetime) -> bool:
+    """Whether the holder missed its own deadline."""
+    spec = lease["spec"]
+    if not spec.get("holderIdentity") or not spec.get("renewTime"):
+        return True
+    renewed = datetime.fromisoformat(spec["renewTime"])
+    return now > renewed + timedelta(seconds=spec.get("leaseDurationSeconds", _DURATION_SECONDS))
+
+
+def _claim_of_ours(transitions: int) -> Raw:
+    now = _now()
+    return {
+        "holderIdentity": holder(),
+        "leaseDurationSeconds": _DURATION_SECONDS,
+        "acquireTime": now,
+        "renewTime": now,
+        "leaseTransitions": transitions,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _locked(lease: Raw) -> Locked:
+    spec = lease["spec"]
+    return Locked(
+        f"another run works on this StatefulSet: {spec.get('holderIdentity', 'unknown')}, "
+        f"since {spec.get('acquireTime', 'unknown')}",
+        state="Nothing was changed by this run.",
+        resolution=f"Wait for it to end; a dead run's Lease {lease['metadata']['name']} "
+        f"expires {spec.get('leaseDurationSeconds', _DURATION_SECONDS)} s after its last sign.",
+    )

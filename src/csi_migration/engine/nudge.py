@@ -1,0 +1,43 @@
+"""Touches a claim until it is bound.
+
+Two workers of the PersistentVolume controller can conflict on a pre-bound pair;
+the conflict is dropped and only tried again at the next resync, 15 seconds later
+(kubernetes issues 135127 and 85659; mended in 1.36). Any update of the claim
+queues it at once.
+"""
+
+from __future__ import annotations
+
+from csi_migration.kube import Client, Conflict, NotFound, resources
+
+_ANNOTATION = "csi-migration/touched"
+
+
+class Nudge:
+    """Sets and removes an annotation by turns, and leaves none behind."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._touched: set[str] = set()
+
+    def touch(self, claim: str) -> None:
+        """Update the claim in a way that means nothing."""
+        if claim in self._touched:
+            self.clear(claim)
+        else:
+            self._annotate(claim, "true")
+            self._touched.add(claim)
+
+    def clear(self, claim: str) -> None:
+        """Take the annotation off again."""
+        if claim in self._touched:
+            self._annotate(claim, None)
+            self._touched.discard(claim)
+
+    def _annotate(self, claim: str, value: str | None) -> None:
+        body = {"metadata": {"annotations": {_ANNOTATION: value}}}
+        try:
+            self._client.patch(resources.CLAIMS, claim, body, self._namespace)
+        except (Conflict, NotFound):
+            return  # whoever changed the claim has nudged it already

@@ -1,0 +1,285 @@
+"""Looks at the replica in hand: what stands in the cluster, what vCenter holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from csi_migration.engine.systems import Systems
+from csi_migration.kube import resources
+from csi_migration.model.disk import Disk
+from csi_migration.model.objects import (
+    CSI_DRIVER,
+    Raw,
+    controller_uid_of,
+    is_made_by_tool,
+    is_ready,
+    is_terminating,
+    name_of,
+    owners_of,
+    resource_version_of,
+    uid_of,
+)
+from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
+from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
+from csi_migration.model.step import Action, Look, LookAt, Wait
+
+_IN_USE_PREFIXES = (f"kubernetes.io/csi/{CSI_DRIVER}^", "kubernetes.io/vsphere-volume/")
+
+
+@dataclass(slots=True)
+class Facts:
+    """What was found out at some cost, until an action makes it old."""
+
+    attached_by: tuple[str, ...] | None = None
+    left_owned: tuple[str, ...] | None = None
+    disks: dict[str, Disk | None] = field(default_factory=dict)
+    disk_ids: dict[str, str] = field(default_factory=dict)
+    registered: dict[str, bool] = field(default_factory=dict)
+
+    def forget_after(self, action: Action, claim: str) -> None:
+        """Drop what the action may have changed."""
+        if action in (Action.DELETE_POD, Action.CREATE_POD):
+            self.attached_by = None
+        if action is Action.OPEN_WINDOW:
+            self.left_owned = None
+        if action in (Action.REGISTER_DISK, Action.PROTECT_DISK):
+            self.disks.pop(claim, None)
+        if action in (Action.DELETE_VOLUME, Action.CREATE_VOLUME):
+            self.registered.pop(claim, None)
+
+    def forget_for(self, wait: Wait, claim: str) -> None:
+        """Drop what is being waited for, so that it is looked at again."""
+        if wait is Wait.DETACHED:
+            self.attached_by = None
+        if wait is Wait.ORPHANED:
+            self.left_owned = None
+        if wait in (Wait.REGISTERED, Wait.UNREGISTERED):
+            self.registered.pop(claim, None)
+
+
+class Observer:
+    """Reads one replica anew at every call; `facts` outlive a call on purpose."""
+
+    def __init__(self, systems: Systems, plan: MigrationPlan, replica: ReplicaPlan) -> None:
+        self._systems = systems
+        self._plan = plan
+        self._replica = replica
+        self._pod_uids = {replica.pod_uid}
+        self._nodes = {replica.node} - {""}
+        self.facts = Facts()
+
+    def observe(self) -> ReplicaSeen:
+        """The set, the pod and the claims as they stand now."""
+        statefulset = self.statefulset()
+        return ReplicaSeen(
+            statefulset=self._set_seen(statefulset),
+            pod=self._pod_seen(statefulset),
+            claims={claim.name: self._claim_seen(claim) for claim in self._replica.claims},
+            attached_by=self.facts.attached_by,
+            left_owned=self.facts.left_owned,
+        )
+
+    def statefulset(self) -> Raw | None:
+        """The StatefulSet, None when it is away."""
+        return self._systems.client.find(
+            resources.STATEFULSETS, self._plan.statefulset, self._plan.namespace
+        )
+
+    def pod(self) -> Raw | None:
+        """The replica's pod, None when it is away."""
+        return self._systems.client.find(resources.PODS, self._replica.pod, self._plan.namespace)
+
+    def look(self, at: LookAt) -> None:
+        """Find out what the decision asked for, into `facts`."""
+        match at.look:
+            case Look.ORPHANS:
+                self.facts.left_owned = tuple(self._still_owned())
+            case Look.ATTACHMENTS:
+                self.facts.attached_by = self._attached_by()
+            case Look.DISK:
+                self.facts.disks[at.claim] = self._disk(self._claim(at.claim))
+            case Look.REGISTRATION:
+                disk = self.facts.disks[at.claim]
+                known = disk is not None and self._systems.cns.registered(disk.id)
+                self.facts.registered[at.claim] = known
+
+    def _claim(self, name: str) -> ClaimPlan:
+        return next(claim for claim in self._replica.claims if claim.name == name)
+
+    # Kubernetes objects ---------------------------------------------------------
+
+    def _set_seen(self, found: Raw | None) -> SetSeen:
+        if found is None:
+            return SetSeen(Presence.ABSENT)
+        if uid_of(found) == self._plan.uid:
+            presence = Presence.OLD
+        else:
+            presence = Presence.NEW if is_made_by_tool(found) else Presence.FOREIGN
+        return SetSeen(
+            presence,
+            uid_of(found),
+            resource_version_of(found),
+            is_terminating(found),
+            spec_changed=spec_without_templates(found)
+            != spec_without_templates(self._plan.original),
+        )
+
+    def _pod_seen(self, statefulset: Raw | None) -> PodSeen:
+        found = self.pod()
+        if found is None:
+            return PodSeen(Presence.ABSENT)
+        owner = controller_uid_of(found)
+        if statefulset and owner == uid_of(statefulset):
+            self._pod_uids.add(uid_of(found))
+        self._nodes |= {found["spec"].get("nodeName", "")} - {""}
+        return PodSeen(
+            self._pod_presence(found),
+            uid_of(found),
+            resource_version_of(found),
+            is_terminating(found),
+            owner=owner,
+            ready=is_ready(found),
+        )
+
+    def _pod_presence(self, found: Raw) -> Presence:
+        if uid_of(found) in self._pod_uids:
+            return Presence.OLD
+        return Presence.NEW if is_made_by_tool(found) else Presence.FOREIGN
+
+    def _claim_seen(self, plan: ClaimPlan) -> ClaimSeen:
+        client = self._systems.client
+        claim = client.find(resources.CLAIMS, plan.name, self._plan.namespace)
+        old = client.find(resources.VOLUMES, plan.old_volume)
+        new = client.find(resources.VOLUMES, plan.new_volume)
+        return ClaimSeen(
+            claim=_seen(claim, plan.uid, names_new=_names_volume(claim, plan.new_volume)),
+            bound=_is_bound(claim, new),
+            old_volume=_seen(old, plan.old_volume_uid, names_new=False),
+            retain=_is_retained(old),
+            new_volume=_seen(new, "", names_new=self._is_our_volume(new, plan)),
+            disk=self.facts.disks.get(plan.name),
+            disk_looked_up=plan.name in self.facts.disks,
+            registered=self.facts.registered.get(plan.name),
+        )
+
+    def _is_our_volume(self, volume: Raw | None, plan: ClaimPlan) -> bool:
+        if volume is None:
+            return False
+        handle = (volume["spec"].get("csi") or {}).get("volumeHandle", "")
+        expected = self._disk_id(plan)
+        return bool(handle) and expected in ("", handle)
+
+    def _still_owned(self) -> Iterator[str]:
+        """Pods, revisions and claims that the garbage collector has not orphaned yet.
+
+        It works on a cached graph, so one that was made a moment ago may be
+        missed and later deleted as "owner absent" (kubernetes:
+        garbagecollector.go:orphanDependents).
+        """
+        for resource in (resources.PODS, resources.CONTROLLER_REVISIONS, resources.CLAIMS):
+            found = self._systems.client.list(
+                resource, self._plan.namespace, labels=self._plan.selector
+            )
+            for item in found:
+                if any(self._is_owner(owner) for owner in owners_of(item)):
+                    yield f"{resource.kind.lower()}/{name_of(item)}"
+
+    def _is_owner(self, owner: Raw) -> bool:
+        wanted = ("StatefulSet", self._plan.statefulset)
+        return (owner["kind"], owner["name"]) == wanted
+
+    # Attachments and disks ------------------------------------------------------
+
+    def _attached_by(self) -> tuple[str, ...]:
+        """Everything that still holds a disk of the replica; vCenter is asked last.
+
+        Kubernetes takes the in-tree volume and the CSI volume for two disks, so
+        its own guard against attaching one disk twice does not hold here, and
+        the driver's answer "detached" does not prove it either: only vCenter
+        knows which VM has the disk.
+        """
+        return (
+            tuple(self._volume_attachments())
+            or tuple(self._nodes_using())
+            or tuple(self._machines_holding())
+        )
+
+    def _volume_attachments(self) -> Iterator[str]:
+        volumes = {v for c in self._replica.claims for v in (c.old_volume, c.new_volume)}
+        for attachment in self._systems.client.list(resources.VOLUME_ATTACHMENTS):
+            spec = attachment["spec"]
+            if spec["source"].get("persistentVolumeName") in volumes:
+                self._nodes.add(spec["nodeName"])
+                yield f"VolumeAttachment {name_of(attachment)} on node {spec['nodeName']}"
+
+    def _nodes_using(self) -> Iterator[str]:
+        for name in sorted(self._nodes):
+            node = self._systems.client.find(resources.NODES, name)
+            status = (node or {}).get("status", {})
+            used = status.get("volumesInUse") or []
+            used += [attached["name"] for attached in status.get("volumesAttached") or []]
+            for claim in self._replica.claims:
+                if any(self._is_volume(claim, entry) for entry in used):
+                    yield f"node {name}, which still reports the volume of {claim.name} in use"
+
+    def _is_volume(self, claim: ClaimPlan, entry: str) -> bool:
+        handles = {claim.volume_path, self._disk_id(claim)} - {""}
+        return any(entry == prefix + handle for prefix in _IN_USE_PREFIXES for handle in handles)
+
+    def _machines_holding(self) -> Iterator[str]:
+        for claim in self._replica.claims:
+            disk = self._disk(claim)
+            for holder in self._systems.disks.holders(claim.file, disk.id if disk else None):
+                yield f"{holder}, which has {claim.file.path}"
+            if disk and disk.consumers:
+                yield f"vCenter's record of {', '.join(disk.consumers)} using disk {disk.id}"
+
+    def _disk_id(self, claim: ClaimPlan) -> str:
+        return self.facts.disk_ids.get(claim.name) or claim.disk_id
+
+    def _disk(self, claim: ClaimPlan) -> Disk | None:
+        disk_id = self._disk_id(claim)
+        if disk_id:
+            return self._systems.disks.retrieve(claim.file.datastore_id, disk_id)
+        found = self._systems.disks.find(claim.file)
+        if found:
+            self.facts.disk_ids[claim.name] = found.id
+        return found
+
+
+def spec_without_templates(statefulset: Raw) -> Raw:
+    """The set's spec without its claim templates, which the migration changes."""
+    return {k: v for k, v in statefulset["spec"].items() if k != "volumeClaimTemplates"}
+
+
+def _seen(found: Raw | None, old_uid: str, *, names_new: bool) -> Seen:
+    if found is None:
+        return Seen(Presence.ABSENT)
+    if uid_of(found) == old_uid:
+        presence = Presence.OLD
+    else:
+        ours = names_new and is_made_by_tool(found)
+        presence = Presence.NEW if ours else Presence.FOREIGN
+    return Seen(presence, uid_of(found), resource_version_of(found), is_terminating(found))
+
+
+def _names_volume(claim: Raw | None, volume: str) -> bool:
+    return claim is not None and claim["spec"].get("volumeName") == volume
+
+
+def _is_retained(volume: Raw | None) -> bool:
+    return volume is not None and volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+
+
+def _is_bound(claim: Raw | None, volume: Raw | None) -> bool:
+    """Both sides say Bound and name each other."""
+    if claim is None or volume is None:
+        return False
+    phases = {item.get("status", {}).get("phase") for item in (claim, volume)}
+    reference = volume["spec"].get("claimRef") or {}
+    return (
+        phases == {"Bound"}
+        and _names_volume(claim, name_of(volume))
+        and reference.get("uid") == uid_of(claim)
+    )

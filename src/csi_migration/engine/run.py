@@ -1,0 +1,173 @@
+"""What a whole run shares: its connections, its records, its patience, its stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TypeVar
+
+from csi_migration.engine.lease import Lease
+from csi_migration.engine.systems import Systems
+from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.kube import NotSent, ReadFailed
+from csi_migration.model.errors import Stopped
+from csi_migration.model.events import Event, Waiting
+from csi_migration.model.plan import MigrationPlan, Window
+from csi_migration.model.step import Wait
+from csi_migration.vsphere.errors import VCenterUnreachable
+
+Tell = Callable[[Event], None]
+T = TypeVar("T")
+
+AWAY = (NotSent, ReadFailed, VCenterUnreachable)
+"""An API did not answer, and nothing was changed by asking."""
+
+_POLL_SECONDS = 0.1
+_SLOW_POLL_SECONDS = 0.5
+_SLOW_AFTER_SECONDS = 15.0
+
+
+class WaitedTooLong(Stopped):
+    """A wait's time-out passed; nothing was changed since it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How patient and how careful a run is. All times are in seconds.
+
+    Attributes:
+        window: how long the StatefulSet is away.
+        ready_timeout: until a started pod must be Ready.
+        soak: how long a swapped replica must stay Ready before the next one.
+        unreachable_timeout: how long an API may be gone before the run stops.
+        health_command: a shell command that must succeed after each swap.
+    """
+
+    window: Window = Window.REPLICA
+    ready_timeout: float = 900.0
+    soak: float = 30.0
+    unreachable_timeout: float = 300.0
+    health_command: str = ""
+
+
+# How long each wait may take, in seconds. A forced detach by Kubernetes comes
+# after 6 minutes, so the detachment waits longer than that; the driver's full
+# sync, the cure for a missed event, needs two rounds.
+_TIMEOUTS = {
+    Wait.ORPHANED: 120.0,
+    Wait.POD_GONE: 300.0,
+    Wait.DETACHED: 600.0,
+    Wait.CLAIM_GONE: 120.0,
+    Wait.VOLUME_GONE: 180.0,
+    Wait.UNREGISTERED: 600.0,
+    Wait.REGISTERED: 600.0,
+    Wait.BOUND: 120.0,
+    Wait.ADOPTED: 120.0,
+}
+
+
+def timeout_of(wait: Wait, options: Options, grace_seconds: float) -> float:
+    """How long a wait may take. A pod's own grace period comes on top of its wait."""
+    if wait is Wait.READY:
+        return options.ready_timeout
+    return _TIMEOUTS[wait] + (grace_seconds if wait is Wait.POD_GONE else 0.0)
+
+
+class StopRequest:
+    """The first signal asks for a stop at the next safe point, the second stops now."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self._told = told
+        self._asked = threading.Event()
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return self._asked.is_set()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+        self._asked.set()
+        self._told()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catch SIGINT and SIGTERM inside the block."""
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self._on_signal) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of one migration."""
+
+    systems: Systems
+    plan: MigrationPlan
+    options: Options
+    directory: WorkingDirectory
+    lease: Lease
+    tell: Tell
+    stop: StopRequest
+    started: float = field(default_factory=time.monotonic)
+
+    def guard(self) -> None:
+        """Called before every write and in every wait: are we still the one who may?"""
+        self.lease.hold()
+
+    def waiter(self, replica: str, step: str, timeout: float, way_out: str = "") -> Waiter:
+        """A wait that begins now."""
+        return Waiter(self, replica, step, timeout, way_out)
+
+    def patiently(self, replica: str, look: Callable[[], T]) -> T:
+        """Look, again and again while an API is away. `look` must change nothing."""
+        wait = self.waiter(replica, "unreachable", self.options.unreachable_timeout)
+        while True:
+            try:
+                return look()
+            except AWAY as error:
+                wait.pause(error.message)
+
+
+class Waiter:
+    """Counts the time of one wait, tells of it, and ends it when it is too long."""
+
+    def __init__(self, run: Run, replica: str, step: str, timeout: float, way_out: str) -> None:
+        self._run = run
+        self._replica = replica
+        self._step = step
+        self._timeout = timeout
+        self._way_out = way_out
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self._started
+
+    def pause(self, reason: str) -> None:
+        """Tell why, and let a moment pass.
+
+        Raises:
+            WaitedTooLong: the time-out has passed.
+        """
+        self._run.guard()
+        seconds = self.seconds
+        self._run.tell(Waiting(self._replica, self._step, reason, seconds, self._timeout))
+        if seconds > self._timeout:
+            raise WaitedTooLong(
+                f"{self._replica or self._run.plan.statefulset}: waited {seconds:.0f} s "
+                f"for: {reason}",
+                resolution=self._way_out,
+            )
+        time.sleep(_POLL_SECONDS if seconds < _SLOW_AFTER_SECONDS else _SLOW_POLL_SECONDS)
