@@ -1,0 +1,68 @@
+# Everything runs in .venv, which is built from the lock files on first use.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from-the-lock
+
+# Compiled once instead of at every start, whatever the machine's habit is.
+unexport PYTHONDONTWRITEBYTECODE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv demo test unit lab-test go-test check format lock clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Build .venv from the lock files
+
+# --require-hashes: what was reviewed is what is installed.
+$(STAMP): requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## Migrate a StatefulSet in a lab of its own and check every byte
+	$(BIN)/python -m lab demo
+
+test: $(STAMP) go-test ## Run all tests: units, then the tool on the lab's real control plane
+	$(BIN)/pytest
+
+unit: $(STAMP) ## Run the tests that need nothing but Python
+	$(BIN)/pytest tests/unit
+
+lab-test: $(STAMP) ## Run the tests on the lab
+	$(BIN)/pytest tests/lab
+
+go-test: $(STAMP) ## Vet and test the lab's Go parts
+	$(BIN)/python -m lab go vet ./...
+	$(BIN)/python -m lab go test ./...
+
+check: $(STAMP) ## Run every check that reads the code only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code and repair what can be repaired
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Needs uv on the PATH. Without --upgrade, only what pyproject.toml asks for moves.
+LOCK := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-header --no-emit-index-url
+
+lock: ## Write the lock files anew from pyproject.toml (needs uv)
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group dev --group build --constraints requirements.txt \
+		--output-file requirements-dev.txt
+	$(LOCK) requirements-go.in --output-file requirements-go.txt
+
+clean: ## Remove what was built here; the cache of the lab's programs stays
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find src lab tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
