@@ -1,0 +1,1 @@
+"""The working directory: backup files, the append-only journal and the lock."""
