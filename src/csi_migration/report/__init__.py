@@ -1,0 +1,1 @@
+"""What people and machines are told: events, findings, errors and the result."""
