@@ -28,7 +28,7 @@ def _grants(group: str, resource: str, verbs: str, *, namespaced: bool) -> list[
 
 READING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "get", namespaced=True),
-    *_grants("apps", "controllerrevisions", "list", namespaced=True),
+    *_grants("apps", "controllerrevisions", "get list", namespaced=True),
     *_grants("", "pods", "get list", namespaced=True),
     *_grants("", "persistentvolumeclaims", "get list", namespaced=True),
     *_grants("policy", "poddisruptionbudgets", "list", namespaced=True),
@@ -37,7 +37,7 @@ READING: tuple[Permission, ...] = (
     *_grants("", "persistentvolumes", "get list", namespaced=False),
     *_grants("storage.k8s.io", "storageclasses", "get", namespaced=False),
     *_grants("storage.k8s.io", "csinodes", "get", namespaced=False),
-    *_grants("storage.k8s.io", "volumeattachments", "list", namespaced=False),
+    *_grants("storage.k8s.io", "volumeattachments", "get list", namespaced=False),
     *_grants("cns.vmware.com", "cnsvspherevolumemigrations", "get list", namespaced=False),
 )
 """What preflight needs to look at everything."""

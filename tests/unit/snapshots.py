@@ -1,0 +1,203 @@
+"""A healthy StatefulSet of two replicas with one claim, as objects of a server."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from csi_migration.model.disk import Disk, DiskFile, DiskPath
+from csi_migration.model.plan import Window
+from csi_migration.model.snapshot import DiskLook, DryRun, Request, Snapshot
+
+Raw = dict[str, Any]
+
+NAMESPACE = "shop"
+LABELS = {"app": "web"}
+REVISION = "web-5f7d"
+
+
+def metadata(name: str, **more: Any) -> Raw:
+    return {"name": name, "uid": f"uid-{name}", "resourceVersion": "7", **more}
+
+
+def pod_template() -> Raw:
+    return {
+        "metadata": {"labels": dict(LABELS), "annotations": {"team": "shop"}},
+        "spec": {
+            "containers": [{"name": "db", "image": "db:1"}],
+            "volumes": [{"name": "config", "configMap": {"name": "web"}}],
+        },
+    }
+
+
+def statefulset() -> Raw:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata(
+            "web", namespace=NAMESPACE, generation=1, labels={"owner": "shop"}, managedFields=[{}]
+        ),
+        "spec": {
+            "replicas": 2,
+            "serviceName": "web",
+            "selector": {"matchLabels": dict(LABELS)},
+            "template": pod_template(),
+            "volumeClaimTemplates": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "metadata": {"name": "data"},
+                    "spec": {"storageClassName": "standard", "accessModes": ["ReadWriteOnce"]},
+                    "status": {"phase": "Pending"},
+                }
+            ],
+        },
+        "status": {
+            "observedGeneration": 1,
+            "replicas": 2,
+            "readyReplicas": 2,
+            "currentRevision": REVISION,
+            "updateRevision": REVISION,
+        },
+    }
+
+
+def revision() -> Raw:
+    template = pod_template() | {"$patch": "replace"}
+    return {"metadata": metadata(REVISION), "data": {"spec": {"template": template}}}
+
+
+def pod(ordinal: int) -> Raw:
+    name = f"web-{ordinal}"
+    labels = LABELS | {
+        "controller-revision-hash": REVISION,
+        "apps.kubernetes.io/pod-index": str(ordinal),
+    }
+    return {
+        "metadata": metadata(name, namespace=NAMESPACE, labels=labels),
+        "spec": {
+            "nodeName": "node-1",
+            "terminationGracePeriodSeconds": 20,
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}"}}],
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def claim(ordinal: int) -> Raw:
+    name = f"data-web-{ordinal}"
+    return {
+        "metadata": metadata(
+            name,
+            namespace=NAMESPACE,
+            labels=dict(LABELS),
+            annotations={"pv.kubernetes.io/bind-completed": "yes", "note": "kept"},
+            finalizers=["kubernetes.io/pvc-protection"],
+        ),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "standard",
+            "volumeName": f"pvc-{ordinal}",
+        },
+        "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}},
+    }
+
+
+def volume(ordinal: int) -> Raw:
+    return {
+        "metadata": metadata(
+            f"pvc-{ordinal}",
+            annotations={"pv.kubernetes.io/provisioned-by": "kubernetes.io/vsphere-volume"},
+            finalizers=["kubernetes.io/pv-protection"],
+        ),
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Gi"},
+            "claimRef": {
+                "kind": "PersistentVolumeClaim",
+                "namespace": NAMESPACE,
+                "name": f"data-web-{ordinal}",
+                "uid": f"uid-data-web-{ordinal}",
+            },
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": "standard",
+            "volumeMode": "Filesystem",
+            "vsphereVolume": {"volumePath": f"[ds] kubevols/disk-{ordinal}.vmdk"},
+        },
+        "status": {"phase": "Bound"},
+    }
+
+
+def storage_class(name: str, provisioner: str) -> Raw:
+    return {"metadata": metadata(name), "provisioner": provisioner}
+
+
+def csi_node(name: str) -> Raw:
+    marks = {"storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/vsphere-volume"}
+    driver = {
+        "name": "csi.vsphere.vmware.com",
+        "topologyKeys": ["topology.csi.vmware.com/zone", "topology.csi.vmware.com/region"],
+    }
+    return {"metadata": metadata(name, annotations=marks), "spec": {"drivers": [driver]}}
+
+
+def look(ordinal: int) -> DiskLook:
+    path = DiskPath("ds", f"kubevols/disk-{ordinal}.vmdk")
+    disk = Disk(f"fcd-{ordinal}", "n", path, 1 << 30, keep_after_delete_vm=True)
+    return DiskLook(DiskFile(path, "datastore-1", "/DC0", 1 << 30), disk, disk.id)
+
+
+def budget(allowed: int) -> Raw:
+    return {
+        "metadata": metadata("web"),
+        "spec": {"selector": {"matchLabels": dict(LABELS)}},
+        "status": {"disruptionsAllowed": allowed, "currentHealthy": 2, "desiredHealthy": 2},
+    }
+
+
+def healthy() -> Snapshot:
+    return Snapshot(
+        request=Request(NAMESPACE, "web", "standard", "standard-rwo", Window.REPLICA),
+        server_version="v1.34.4",
+        statefulset=statefulset(),
+        revisions={REVISION: revision()},
+        pods={o: pod(o) for o in range(2)},
+        claims={f"data-web-{o}": claim(o) for o in range(2)},
+        volumes={f"pvc-{o}": volume(o) for o in range(2)},
+        classes={
+            "standard": storage_class("standard", "kubernetes.io/vsphere-volume"),
+            "standard-rwo": storage_class("standard-rwo", "csi.vsphere.vmware.com"),
+        },
+        namespace_pods=tuple(pod(o) for o in range(2)),
+        budgets=(budget(1),),
+        csi_nodes={"node-1": csi_node("node-1")},
+        disks={f"data-web-{o}": look(o) for o in range(2)},
+        dry_runs=(DryRun("statefulset/web", accepted=True, returned=statefulset()),),
+    )
+
+
+def changed(base: Any, path: str, value: Any) -> Any:
+    """A copy of an object with one member set: `spec.replicas`, `volumes.pvc-0.spec.x`.
+
+    Snapshot members come first in the path; `None` takes the member away.
+    """
+    first, _, rest = path.partition("/")
+    if isinstance(base, Snapshot):
+        part = getattr(base, first)
+        return replace(base, **{first: changed(part, rest, value) if rest else value})
+    again = copy.deepcopy(base)
+    at = again
+    *folders, last = path.split("/")
+    for folder in folders:
+        at = at[_key(at, folder)]
+    if value is None:
+        del at[_key(at, last)]
+    else:
+        at[_key(at, last)] = value
+    return again
+
+
+def _key(at: Any, text: str) -> Any:
+    return int(text) if isinstance(at, list) or (text.isdigit() and int(text) in at) else text

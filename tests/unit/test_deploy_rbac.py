@@ -1,0 +1,36 @@
+"""What is granted in deploy/ is what the tool asks for, no more and no less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from csi_migration.decide.permissions import READING, WRITING
+
+_ROLES = Path(__file__).parents[2] / "deploy" / "rbac-user-cluster.yaml"
+
+
+def _granted(role: str) -> set[tuple[str, str, str]]:
+    documents = yaml.safe_load_all(_ROLES.read_text())
+    rules = next(d for d in documents if d["metadata"]["name"] == role)["rules"]
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def _asked(*, namespaced: bool) -> set[tuple[str, str, str]]:
+    every = (*READING, *WRITING)
+    return {(p.verb, p.group, p.resource) for p in every if p.namespaced is namespaced}
+
+
+def test_the_namespaced_role_grants_what_is_asked_for() -> None:
+    assert _granted("statefulset-csi-migration-tool-namespace") == _asked(namespaced=True)
+
+
+def test_the_cluster_role_grants_what_is_asked_for() -> None:
+    assert _granted("statefulset-csi-migration-tool-cluster") == _asked(namespaced=False)
