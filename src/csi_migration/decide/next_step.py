@@ -200,7 +200,15 @@ def _register_or_refuse(plan: ClaimPlan, seen: ClaimSeen) -> Step:
 
 
 def _swap_the_volumes(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
-    stages = (_delete_the_claim, _delete_the_volume, _create_the_volume, _create_the_claim)
+    # Stage by stage over all claims, so that their waits run side by side.
+    stages = (
+        _delete_the_claim,
+        _delete_the_volume,
+        _create_the_volume,
+        _create_the_claim,
+        _await_registration,
+        _await_binding,
+    )
     steps = (_first(plan, seen, stage) for stage in stages)
     return next((step for step in steps if step), None)
 
@@ -224,18 +232,10 @@ def _delete_the_volume(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
 def _create_the_volume(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if seen.new_volume.terminating:
         return Refuse(f"somebody is deleting the new volume {plan.new_volume}")
-    if _is_swapped(seen):
+    if seen.new_volume.presence is Presence.NEW:
         return None
     if seen.registered is None:
         return LookAt(Look.REGISTRATION, plan.name)
-    if seen.new_volume.presence is Presence.ABSENT:
-        return _create_once_unregistered(plan, seen)
-    if not seen.registered:
-        return AwaitIt(Wait.REGISTERED, f"CNS does not know disk {_id(seen.disk)} yet", plan.name)
-    return None
-
-
-def _create_once_unregistered(plan: ClaimPlan, seen: ClaimSeen) -> Step:
     if seen.registered:
         reason = f"CNS still has disk {_id(seen.disk)} as the old volume's"
         return AwaitIt(Wait.UNREGISTERED, reason, plan.name)
@@ -245,6 +245,18 @@ def _create_once_unregistered(plan: ClaimPlan, seen: ClaimSeen) -> Step:
 def _create_the_claim(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if seen.claim.presence is Presence.ABSENT:
         return Act(Action.CREATE_CLAIM, plan.name)
+    return None
+
+
+def _await_registration(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
+    if seen.registered is None:
+        return LookAt(Look.REGISTRATION, plan.name)
+    if not seen.registered:
+        return AwaitIt(Wait.REGISTERED, f"CNS does not know disk {_id(seen.disk)} yet", plan.name)
+    return None
+
+
+def _await_binding(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if not seen.bound:
         reason = f"claim {plan.name} is not bound to {plan.new_volume} yet"
         return AwaitIt(Wait.BOUND, reason, plan.name)
