@@ -295,5 +295,7 @@ def _await_ready(seen: ReplicaSeen) -> Step | None:
 def _first(
     plan: ReplicaPlan, seen: ReplicaSeen, decide: Callable[[ClaimPlan, ClaimSeen], Step | None]
 ) -> Step | None:
-    steps = (decide(claim, seen.claims[claim.name]) for claim in plan.claims)
-    return next((step for step in steps if step), None)
+    """The first claim's step, but what can be done at once goes before any wait."""
+    steps = [step for c in plan.claims if (step := decide(c, seen.claims[c.name]))]
+    at_once = [step for step in steps if not isinstance(step, AwaitIt)]
+    return next(iter(at_once + steps), None)

@@ -30,6 +30,7 @@ AWAY = (NotSent, ReadFailed, VCenterUnreachable)
 _POLL_SECONDS = 0.1
 _SLOW_POLL_SECONDS = 0.5
 _SLOW_AFTER_SECONDS = 15.0
+_TELL_AFTER_SECONDS = 0.5
 
 
 class WaitedTooLong(Stopped):
@@ -140,7 +141,10 @@ class Run:
 
 
 class Waiter:
-    """Counts the time of one wait, tells of it, and ends it when it is too long."""
+    """Counts the time of one wait, tells of it, and ends it when it is too long.
+
+    `told` says whether anybody heard of it: short waits are nobody's business.
+    """
 
     def __init__(self, run: Run, replica: str, step: str, timeout: float, way_out: str) -> None:
         self._run = run
@@ -149,6 +153,7 @@ class Waiter:
         self._timeout = timeout
         self._way_out = way_out
         self._started = time.monotonic()
+        self.told = False
 
     @property
     def seconds(self) -> float:
@@ -163,7 +168,9 @@ class Waiter:
         """
         self._run.guard()
         seconds = self.seconds
-        self._run.tell(Waiting(self._replica, self._step, reason, seconds, self._timeout))
+        if seconds >= _TELL_AFTER_SECONDS:
+            self.told = True
+            self._run.tell(Waiting(self._replica, self._step, reason, seconds, self._timeout))
         if seconds > self._timeout:
             raise WaitedTooLong(
                 f"{self._replica or self._run.plan.statefulset}: waited {seconds:.0f} s "

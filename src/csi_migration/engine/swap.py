@@ -201,9 +201,9 @@ class Swap:
             self._nudge.clear(self._waiting.claim)
         if self._waiting.wait is Wait.READY and self._left_at:
             self.seconds_away = time.monotonic() - self._left_at
-        self._run.tell(
-            StepDone(self._replica.pod, self._waiting.wait.value, "", self._waiter.seconds)
-        )
+        if self._waiter.told:
+            step, seconds = self._waiting.wait.value, self._waiter.seconds
+            self._run.tell(StepDone(self._replica.pod, step, "", seconds))
         self._waiting = self._waiter = None
 
     def _be_patient(self, error: ToolError) -> None:
