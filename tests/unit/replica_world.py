@@ -161,6 +161,8 @@ def _broken_by(world: World, act: Act) -> Iterator[str]:
     on_new_volumes = any(s.new_volume is NEW for s in world.claims.values())
     if act.action is Action.CREATE_POD and world.attached and on_new_volumes:
         yield "started a pod on a disk that is held elsewhere"
+    if act.action is Action.DELETE_POD and world.pod_owner:
+        yield "deleted a pod that still belonged to a set"
     if act.action is Action.CLOSE_WINDOW and not _all_claims_there(world):
         yield "brought the set back while a claim was missing"
 

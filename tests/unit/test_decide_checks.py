@@ -90,6 +90,7 @@ MISFITS: list[tuple[str, str, Any]] = [
     ),
     ("disks-found", "disks/data-web-0", DiskLook(problem="not there")),
     ("one-vcenter", "vcenters", 2),
+    ("certificates", "unverified", ("vCenter's certificate is not verified",)),
     ("permissions", "denied", ("create pods",)),
     ("vcenter-privileges", "missing_privileges", ("Cns.Searchable on Datacenters",)),
     ("dry-runs", "dry_runs", (DryRun("pod/web-0", accepted=False, message="no"),)),
@@ -121,10 +122,17 @@ def test_an_inline_volume_on_the_same_disk_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sharing", "parent"), [("sharingMultiWriter", ""), ("", "[ds] kubevols/base.vmdk")]
+    "attachment",
+    [
+        DiskAttachment("node-1", sharing="sharingMultiWriter"),
+        DiskAttachment("node-1", parent="[ds] kubevols/base.vmdk"),
+        DiskAttachment("node-1", flat=False),
+        DiskAttachment("node-1", disk_mode="independent_nonpersistent"),
+    ],
+    ids=["shared", "delta", "raw device", "nonpersistent"],
 )
-def test_shared_disks_and_delta_chains_are_named(sharing: str, parent: str) -> None:
-    look = replace(snapshots.look(0), attachments=(DiskAttachment("node-1", sharing, parent),))
+def test_disks_that_are_no_plain_vmdks_are_named(attachment: DiskAttachment) -> None:
+    look = replace(snapshots.look(0), attachments=(attachment,))
 
     assert fired(changed(healthy(), "disks/data-web-0", look)) == {"disks-plain"}
 

@@ -11,6 +11,8 @@ from csi_migration.model.snapshot import DiskLook, Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _PLAIN_SHARING = ("", "sharingNone")
+# What is written in these modes is gone when the VM is powered off.
+_LOSING_MODES = ("independent_nonpersistent", "nonpersistent", "undoable", "append")
 
 
 def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
@@ -38,6 +40,9 @@ def disks_plain(snapshot: Snapshot) -> Iterator[Problem]:
             if attachment.sharing not in _PLAIN_SHARING:
                 message = f"{attachment.vm} holds it with {attachment.sharing}"
                 yield Problem(subject, message, "Shared disks can't be migrated.")
+            if not attachment.flat or attachment.disk_mode in _LOSING_MODES:
+                message = f"{attachment.vm} holds it as no plain VMDK, mode {attachment.disk_mode}"
+                yield Problem(subject, message, "Only plain, persistent VMDKs can be migrated.")
 
 
 @check("disks-catalog", _BLOCKER, "the driver's records and vCenter's catalog agree", "disks")
@@ -65,6 +70,13 @@ def one_vcenter(snapshot: Snapshot) -> Iterator[Problem]:
             f"the CSI driver's configuration names {snapshot.vcenters} vCenters",
             "In-tree volumes are supported with one vCenter only.",
         )
+
+
+@check("certificates", Severity.WARNING, "every server's certificate is verified")
+def certificates(snapshot: Snapshot) -> Iterator[Problem]:
+    """Whoever answers in vCenter's place gets its password."""
+    for words in snapshot.unverified:
+        yield Problem("vcenter", words, "Give --vcenter-thumbprint or --vcenter-ca.")
 
 
 @check("permissions", _BLOCKER, "the identity may do all that a migration needs")

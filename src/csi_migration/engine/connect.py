@@ -65,13 +65,15 @@ def connected(places: Places) -> Iterator[Systems]:
     try:
         config, ca_pem = _configuration(places, client)
         vcenter = config.vcenters[0]
-        with Session.connect(vcenter, Trust.of(vcenter, ca_pem)) as session:
+        trust = Trust.of(vcenter, ca_pem)
+        with Session.connect(vcenter, trust) as session:
             yield Systems(
                 client=client,
                 session=session,
                 disks=Disks(session, vcenter.datacenters),
                 cns=Cns(session),
                 vcenters=len(config.vcenters),
+                unverified=tuple(filter(None, (trust.warning,))),
             )
     finally:
         client.close()

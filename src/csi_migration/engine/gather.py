@@ -29,7 +29,7 @@ def take_snapshot(systems: Systems, request: Request) -> Snapshot:
         AuthenticationFailed: something needed may not even be read.
     """
     snapshot = _with_disks(systems, _kubernetes(systems.client, request))
-    snapshot = replace(snapshot, vcenters=systems.vcenters)
+    snapshot = replace(snapshot, vcenters=systems.vcenters, unverified=systems.unverified)
     if blockers(findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet
     return replace(snapshot, dry_runs=dry_runs(systems.client, snapshot))
@@ -197,7 +197,7 @@ def _look(
 
 
 def _attachment(found: Attachment) -> DiskAttachment:
-    return DiskAttachment(vm=found.vm, sharing=found.sharing, parent=found.parent)
+    return DiskAttachment(found.vm, found.sharing, found.parent, found.disk_mode, found.flat)
 
 
 def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> tuple[str, ...]:

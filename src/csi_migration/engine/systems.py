@@ -14,7 +14,8 @@ from csi_migration.vsphere.session import Session
 class Systems:
     """The cluster that runs the StatefulSet, and its vCenter.
 
-    `vcenters` is how many vCenters the driver's configuration names.
+    `vcenters` is how many vCenters the driver's configuration names;
+    `unverified` tells in words which certificates nobody verifies.
     """
 
     client: Client
@@ -22,8 +23,4 @@ class Systems:
     disks: Disks
     cns: Cns
     vcenters: int = 1
-
-    def close(self) -> None:
-        """Log out and drop the connections."""
-        self.session.close()
-        self.client.close()
+    unverified: tuple[str, ...] = ()

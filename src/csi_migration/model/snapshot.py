@@ -24,12 +24,15 @@ class Request:
 class DiskAttachment:
     """A VM's virtual disk on a VMDK, as the VM's hardware lists it.
 
-    `parent` is the base disk when the VM writes to a snapshot's delta.
+    `parent` is the base disk when the VM writes to a snapshot's delta; `flat`
+    tells that it is a plain VMDK, no raw device and nothing exotic.
     """
 
     vm: str
-    sharing: str
-    parent: str
+    sharing: str = ""
+    parent: str = ""
+    disk_mode: str = ""
+    flat: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Snapshot:
         denied: Kubernetes permissions that the tool needs and does not have.
         missing_privileges: vCenter privileges that it needs and does not have.
         vcenters: how many vCenters the driver's configuration names.
+        unverified: servers whose certificates are not verified, in words.
     """
 
     request: Request
@@ -97,3 +101,4 @@ class Snapshot:
     denied: tuple[str, ...] = ()
     missing_privileges: tuple[str, ...] = ()
     vcenters: int = 1
+    unverified: tuple[str, ...] = ()

@@ -1,0 +1,188 @@
+"""VMDKs and the First Class Disks (FCDs) that vCenter's catalog knows them as.
+
+Nothing here can delete, move or detach a disk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csi_migration.model.disk import Disk, DiskFile, DiskPath
+from csi_migration.vsphere import files, inventory
+from csi_migration.vsphere._bindings import vim, vmodl
+from csi_migration.vsphere.errors import DiskNotFound, RegistrationRefused
+from csi_migration.vsphere.inventory import Attachment, Datastore
+from csi_migration.vsphere.session import Session
+
+_MIB = 1024 * 1024
+_KEEP = "keepAfterDeleteVm"
+# CNS Manager's cleaner takes unclaimed FCDs of this prefix for orphans and
+# deletes them, bytes and all.
+_ORPHAN_PREFIX = "pvc-"
+
+
+class Disks:
+    """The disks of one vCenter.
+
+    `datacenters` are those of the driver's configuration; they matter only
+    where two datacenters have a datastore of the same name. The inventory's
+    datastores and each datastore's catalog are read once.
+    """
+
+    def __init__(self, session: Session, datacenters: tuple[str, ...] = ()) -> None:
+        self._session = session
+        self._datacenters = datacenters
+        self._datastores: list[Datastore] | None = None
+        self._catalogs: dict[str, dict[DiskPath, str]] = {}
+
+    def locate(self, path: DiskPath) -> DiskFile:
+        """Find the VMDK that a volume's path means, under vCenter's own name for it.
+
+        Raises:
+            DatastoreNotFound: no datastore has that name, or several have.
+            DiskNotFound: the datastore has no such VMDK.
+        """
+        if self._datastores is None:
+            self._datastores = inventory.datastores(self._session)
+        datastore = files.pick(path.datastore, self._datastores, self._datacenters)
+        return files.stat(self._session, path, datastore)
+
+    def find(self, file: DiskFile, expected_id: str | None = None) -> Disk | None:
+        """The FCD that a VMDK is registered as, or None if it is not.
+
+        `expected_id` is looked at first; a wrong one does no harm. The
+        datastore's catalog is listed only if that is not it.
+        """
+        return self._backed_by(file, expected_id) or self._backed_by(
+            file, self._catalog(file.datastore_id).get(file.path)
+        )
+
+    def register(self, file: DiskFile, name: str) -> str:
+        """Make a VMDK an FCD and return its id; the present id if it is one already.
+
+        The id is vCenter's word only: `retrieve` it and compare the path, for
+        a stale catalog answers with ids that lead nowhere or elsewhere
+        (vsphere-csi-driver issue 3082).
+
+        Raises:
+            ValueError: the name would make the disk look like an orphan.
+            RegistrationRefused: vCenter will not have it.
+            RegistrationUnknown: no answer came.
+        """
+        if name.startswith(_ORPHAN_PREFIX):
+            raise ValueError(f"an FCD must not be called {_ORPHAN_PREFIX}…: {name}")
+        url = files.url(self._session.host, self._session.port, file)
+        manager = self._session.content.vStorageObjectManager
+        self._catalogs.pop(file.datastore_id, None)
+        try:
+            made = self._session.write(
+                lambda: manager.RegisterDisk(url, name),
+                method="RegisterDisk",
+                subject=str(file.path),
+                expect=(vim.fault.AlreadyExists, vmodl.fault.InvalidArgument),
+            )
+        except vim.fault.AlreadyExists as fault:
+            return str(fault.name)
+        except vmodl.fault.InvalidArgument as fault:
+            raise _refused(self._session.host, file, url, fault) from fault
+        return str(made.config.id.id)
+
+    def retrieve(self, datastore_id: str, disk_id: str) -> Disk | None:
+        """The FCD of that id, or None if the datastore's catalog has none."""
+        manager = self._session.content.vStorageObjectManager
+        try:
+            found = self._session.read(
+                lambda: manager.RetrieveVStorageObject(
+                    vim.vslm.ID(id=disk_id), self._datastore(datastore_id)
+                ),
+                method="RetrieveVStorageObject",
+                subject=disk_id,
+                expect=(vim.fault.NotFound,),
+            )
+        except vim.fault.NotFound:
+            return None
+        return _disk(found.config)
+
+    def protect(self, datastore_id: str, disk_id: str) -> None:
+        """Let an FCD outlive any VM that holds it when the VM is deleted.
+
+        Setting it twice is as good as once. `retrieve` tells whether it took.
+
+        Raises:
+            DiskNotFound: the catalog has no such disk.
+            RegistrationUnknown: no answer came.
+            Faulted: vCenter refused; `InvalidState` may pass (issue 2165).
+        """
+        manager = self._session.content.vStorageObjectManager
+        try:
+            self._session.write(
+                lambda: manager.SetVStorageObjectControlFlags(
+                    vim.vslm.ID(id=disk_id), self._datastore(datastore_id), [_KEEP]
+                ),
+                method="SetVStorageObjectControlFlags",
+                subject=disk_id,
+                expect=(vim.fault.NotFound,),
+            )
+        except vim.fault.NotFound as fault:
+            raise DiskNotFound(
+                f"vCenter {self._session.host}: no FCD {disk_id} on {datastore_id}"
+            ) from fault
+
+    def attachments(self, file: DiskFile, disk_id: str | None = None) -> tuple[Attachment, ...]:
+        """Every device, of any VM, that holds the disk or a delta of it."""
+        return tuple(
+            device
+            for device in inventory.attachments(self._session)
+            if holds(device, file.path, disk_id)
+        )
+
+    def holders(self, file: DiskFile, disk_id: str | None = None) -> tuple[str, ...]:
+        """Who holds the disk right now: `vm node-2`. Asks vCenter at every call."""
+        return tuple(dict.fromkeys(f"vm {device.vm}" for device in self.attachments(file, disk_id)))
+
+    def _backed_by(self, file: DiskFile, disk_id: str | None) -> Disk | None:
+        disk = self.retrieve(file.datastore_id, disk_id) if disk_id else None
+        return disk if disk and disk.path == file.path else None
+
+    def _catalog(self, datastore_id: str) -> dict[DiskPath, str]:
+        if datastore_id not in self._catalogs:
+            self._catalogs[datastore_id] = self._listed(datastore_id)
+        return self._catalogs[datastore_id]
+
+    def _listed(self, datastore_id: str) -> dict[DiskPath, str]:
+        manager = self._session.content.vStorageObjectManager
+        ids = self._session.read(
+            lambda: manager.ListVStorageObject(self._datastore(datastore_id)),
+            method="ListVStorageObject",
+            subject=datastore_id,
+        )
+        disks = (self.retrieve(datastore_id, each.id) for each in ids)
+        return {disk.path: disk.id for disk in disks if disk}
+
+    def _datastore(self, datastore_id: str) -> Any:
+        return self._session.managed(vim.Datastore, datastore_id)
+
+
+def holds(device: Attachment, path: DiskPath, disk_id: str | None) -> bool:
+    """Whether a device holds the disk: by FCD id, by its file, or as its delta."""
+    chain = {str(path)}.intersection((device.file, *device.ancestors))
+    return bool(chain) or (disk_id is not None and device.disk_id == disk_id)
+
+
+def _disk(config: Any) -> Disk:
+    return Disk(
+        id=config.id.id,
+        name=config.name,
+        path=DiskPath.parse(config.backing.filePath),
+        capacity_bytes=(config.capacityInMB or 0) * _MIB,
+        keep_after_delete_vm=bool(config.keepAfterDeleteVm),
+        consumers=tuple(each.id for each in config.consumerId),
+    )
+
+
+def _refused(host: str, file: DiskFile, url: str, fault: Any) -> RegistrationRefused:
+    return RegistrationRefused(
+        f"vCenter {host}: RegisterDisk of {file.path} refused its {fault.invalidProperty}",
+        details=f"the URL given was {url}",
+        resolution="check that the VMDK is still there and the datacenter was not renamed",
+    )

@@ -1,0 +1,152 @@
+"""VMDKs on datastores: where a path leads, and the URL that vCenter wants for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from csi_migration.model.disk import DiskFile, DiskPath
+from csi_migration.vsphere import tasks
+from csi_migration.vsphere._bindings import vim
+from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
+from csi_migration.vsphere.inventory import Datastore, properties_of
+from csi_migration.vsphere.session import Session
+
+_HTTPS = 443
+_SHOWN = 10
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4,12}){3,4}", re.IGNORECASE)
+
+
+def pick(name: str, known: list[Datastore], datacenters: tuple[str, ...]) -> Datastore:
+    """The datastore that a path's bracket means.
+
+    Several datacenters may have one of that name. They count as one if they
+    mount the same storage; else the datacenters of the driver's configuration,
+    names or inventory paths, tell which is meant.
+
+    Raises:
+        DatastoreNotFound: there is none, or it is still not clear which.
+    """
+    named = [each for each in known if each.name == name]
+    meant = [each for each in named if _listed(each.datacenter, datacenters)]
+    found = {each.url: each for each in reversed(meant or named)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if named:
+        raise DatastoreNotFound(
+            f"several datastores are called {name!r}",
+            details="; ".join(f"{each.id} in {each.datacenter}" for each in named),
+            resolution="name the right datacenter in `datacenters` of the driver's configuration",
+        )
+    raise DatastoreNotFound(
+        f"no datastore is called {name!r}",
+        details=f"there are: {', '.join(sorted({each.name for each in known})) or 'none'}",
+        resolution="a renamed datastore must get its old name back, or the user needs "
+        "System.Read on it",
+    )
+
+
+def stat(session: Session, path: DiskPath, datastore: Datastore) -> DiskFile:
+    """Look a VMDK up on its datastore.
+
+    Raises:
+        DiskNotFound: no such VMDK; tells what lies in the folder instead.
+    """
+    path = canonical(session, path, datastore)
+    folder, _, name = path.file.rpartition("/")
+    found = _search(session, datastore, folder, name).get(name)
+    if found is None:
+        raise _not_found(session, path, datastore, folder)
+    return DiskFile(
+        path, datastore.id, datastore.datacenter, (getattr(found, "capacityKb", None) or 0) * 1024
+    )
+
+
+def url(host: str, port: int, file: DiskFile) -> str:
+    """The URL under which vCenter serves a VMDK, the only name `RegisterDisk` takes.
+
+    `dcPath` must be the inventory path: with a datacenter's bare name vCenter
+    refuses `dsDiskUrl` when it lies in a folder (vsphere-csi-driver issue 3093).
+    """
+    at = f"[{host}]" if ":" in host else host
+    at = at if port == _HTTPS else f"{at}:{port}"
+    center, store = (quote(each, safe="") for each in (file.datacenter, file.path.datastore))
+    return f"https://{at}/folder/{quote(file.path.file)}?dcPath={center}&dsName={store}"
+
+
+def canonical(session: Session, path: DiskPath, datastore: Datastore) -> DiskPath:
+    """The path under the folder's own name.
+
+    On vSAN a folder's readable name (`kubevols`) is an alias of its uuid, and
+    devices and the disk catalog use the uuid. vCenter tells it when asked for
+    a disk in that folder that is not there.
+    """
+    top, _, _ = path.file.partition("/")
+    if datastore.kind.lower() != "vsan" or _UUID.fullmatch(top):
+        return path
+    folder, _, name = path.file.rpartition("/")
+    probe = DiskPath(path.datastore, f"{folder}/no-such-disk-{name}".lstrip("/"))
+    told = _told(session, probe, datastore)
+    return DiskPath(path.datastore, f"{told.file.rpartition('/')[0]}/{name}".lstrip("/"))
+
+
+def _listed(datacenter: str, wanted: tuple[str, ...]) -> bool:
+    return any(
+        datacenter == f"/{each.strip('/')}" or datacenter.endswith(f"/{each}") for each in wanted
+    )
+
+
+def _told(session: Session, probe: DiskPath, datastore: Datastore) -> DiskPath:
+    """The path under which vCenter reports `probe` missing."""
+    ask = session.content.virtualDiskManager.QueryVirtualDiskUuid
+    center = session.managed(vim.Datacenter, datastore.datacenter_id)
+    try:
+        session.read(
+            lambda: ask(str(probe), center),
+            method="QueryVirtualDiskUuid",
+            subject=str(probe),
+            expect=(vim.fault.FileNotFound,),
+        )
+    except vim.fault.FileNotFound as fault:
+        return DiskPath.parse(fault.file) if fault.file.startswith("[") else probe
+    return probe
+
+
+def _not_found(session: Session, path: DiskPath, datastore: Datastore, folder: str) -> DiskNotFound:
+    there = sorted(_search(session, datastore, folder, "*.vmdk"))
+    shown = ", ".join(there[:_SHOWN]) + (
+        f" and {len(there) - _SHOWN} more" if there[_SHOWN:] else ""
+    )
+    return DiskNotFound(
+        f"vCenter {session.host}: no VMDK {path}",
+        details=f"[{datastore.name}] {folder} holds: {shown or 'no VMDK'}",
+        resolution="it was moved (Storage DRS, Storage vMotion renames too), renamed or deleted: "
+        "find it in vCenter and move it back under this path",
+    )
+
+
+def _search(session: Session, datastore: Datastore, folder: str, pattern: str) -> dict[str, Any]:
+    where, method = f"[{datastore.name}] {folder}", "SearchDatastore"
+    subject = f"{where}/{pattern}"
+    store = session.managed(vim.Datastore, datastore.id)
+    search = properties_of(session, store, ["browser"])["browser"].SearchDatastore_Task
+    task = session.read(lambda: search(where, _vmdks(pattern)), method=method, subject=subject)
+    missing = (vim.fault.FileNotFound,)
+    try:
+        found = tasks.result(session, task, method=method, subject=subject, expect=missing)
+    except vim.fault.FileNotFound:
+        return {}
+    return {file.path: file for file in found.file}
+
+
+def _vmdks(pattern: str) -> Any:
+    browser = vim.host.DatastoreBrowser
+    wanted = browser.VmDiskQuery.Details(diskType=False, capacityKb=True, hardwareVersion=False)
+    # Without the file's type the answer is a bare file, which has no capacity.
+    shown = browser.FileInfo.Details(
+        fileType=True, fileSize=False, modification=False, fileOwner=False
+    )
+    return browser.SearchSpec(
+        query=[browser.VmDiskQuery(details=wanted)], details=shown, matchPattern=[pattern]
+    )

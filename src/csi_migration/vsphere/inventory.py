@@ -1,0 +1,225 @@
+"""What vCenter's inventory holds: datacenters, datastores, VMs and their disks.
+
+Everything is fetched through the property collector, many objects a call;
+attribute access on pyVmomi's objects would cost one call each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from csi_migration.vsphere._bindings import kind_name, moid, vim, vmodl
+from csi_migration.vsphere.errors import PermissionDenied
+from csi_migration.vsphere.faults import error_of
+from csi_migration.vsphere.session import Session
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """One object's fetched properties; unset ones are absent from `values`."""
+
+    id: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Datacenter:
+    """`path` is the inventory path with its folders: `/Production/DC0`."""
+
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Datastore:
+    """A datastore as one datacenter sees it.
+
+    Attributes:
+        id: managed object id (`datastore-42`).
+        datacenter: the datacenter's inventory path.
+        datacenter_id: its managed object id.
+        url: the same for every datacenter that mounts the same storage.
+        kind: the file system's type (`VMFS`, `vsan`, `NFS`).
+    """
+
+    id: str
+    name: str
+    datacenter: str
+    datacenter_id: str
+    url: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A virtual disk device of a VM.
+
+    Attributes:
+        vm: the VM's name.
+        file: its backing file, as vCenter writes it (`[ds] folder/disk.vmdk`).
+        sharing: `sharingNone`, `sharingMultiWriter`, or empty if the backing
+            knows no sharing.
+        disk_mode: `independent_persistent`, `persistent`, ...
+        parent: the file that this one is a delta of; empty if it is none.
+        ancestors: `parent` and everything below it.
+        uuid: the disk's own (page 83) uuid; empty if vCenter does not say.
+        disk_id: the FCD id, if it was attached as one.
+        flat: whether the backing is a plain VMDK, no RDM and nothing exotic.
+    """
+
+    vm: str
+    file: str
+    sharing: str
+    disk_mode: str
+    parent: str
+    ancestors: tuple[str, ...]
+    uuid: str
+    disk_id: str
+    flat: bool
+
+
+def properties(
+    session: Session, kind: Any, names: list[str], container: Any = None
+) -> list[Properties]:
+    """Fetch properties of every object of a type below `container` (all by default).
+
+    Raises:
+        PermissionDenied: one of them exists but the user must not read it.
+    """
+    return session.read(
+        lambda: list(_walk(session, kind, names, container)),
+        method="RetrievePropertiesEx",
+        subject=f"every {kind_name(kind)}",
+    )
+
+
+def properties_of(session: Session, thing: Any, names: list[str]) -> dict[str, Any]:
+    """Fetch properties of one managed object."""
+    return session.read(
+        lambda: next(_pages(session, _filter([thing], type(thing), names, []))).values,
+        method="RetrievePropertiesEx",
+        subject=moid(thing),
+    )
+
+
+def datacenters(session: Session) -> list[Datacenter]:
+    """Every datacenter that the user can see."""
+    folders = properties(session, vim.Folder, ["name", "parent"])
+    centers = properties(session, vim.Datacenter, ["name", "parent"])
+    nodes = {each.id: each.values for each in (*folders, *centers)}
+    root = moid(session.content.rootFolder)
+    return [Datacenter(each.id, _path(each.id, root, nodes)) for each in centers]
+
+
+def datastores(session: Session) -> list[Datastore]:
+    """Every datastore of every datacenter that the user can see."""
+    return [
+        Datastore(
+            id=each.id,
+            name=each.values["name"],
+            datacenter=center.path,
+            datacenter_id=center.id,
+            url=summary.url,
+            kind=summary.type or "",
+        )
+        for center in datacenters(session)
+        for each in properties(
+            session,
+            vim.Datastore,
+            ["name", "summary"],
+            session.managed(vim.Datacenter, center.id),
+        )
+        for summary in [each.values["summary"]]
+    ]
+
+
+def attachments(session: Session) -> list[Attachment]:
+    """Every virtual disk of every VM that the user can see."""
+    machines = properties(session, vim.VirtualMachine, ["name", "config.hardware.device"])
+    return [
+        _attachment(machine.values["name"], device)
+        for machine in machines
+        for device in machine.values.get("config.hardware.device", ())
+        if isinstance(device, vim.vm.device.VirtualDisk)
+    ]
+
+
+def _attachment(vm: str, device: Any) -> Attachment:
+    disk, backing = vim.vm.device.VirtualDisk, device.backing
+    ancestors = tuple(_ancestors(backing))
+    return Attachment(
+        vm=vm,
+        file=getattr(backing, "fileName", None) or "",
+        sharing=getattr(backing, "sharing", None) or "",
+        disk_mode=getattr(backing, "diskMode", None) or "",
+        parent=ancestors[0] if ancestors else "",
+        ancestors=ancestors,
+        uuid=getattr(backing, "uuid", None) or "",
+        disk_id=device.vDiskId.id if device.vDiskId else "",
+        flat=isinstance(backing, (disk.FlatVer2BackingInfo, disk.SeSparseBackingInfo)),
+    )
+
+
+def _ancestors(backing: Any) -> Iterator[str]:
+    # Raw and other special backings have no parent.
+    while (backing := getattr(backing, "parent", None)) is not None:
+        yield backing.fileName
+
+
+def _path(at: str, root: str, nodes: dict[str, dict[str, Any]]) -> str:
+    names: list[str] = []
+    while at != root:  # which is not part of inventory paths
+        if at not in nodes:
+            raise PermissionDenied(
+                f"folder {at} of a datacenter cannot be read",
+                privilege="System.Read",
+                entity=f"Folder:{at}",
+            )
+        names.insert(0, nodes[at]["name"])
+        at = moid(nodes[at]["parent"])
+    return "/" + "/".join(names)
+
+
+def _walk(session: Session, kind: Any, names: list[str], container: Any) -> Iterator[Properties]:
+    root = container or session.content.rootFolder
+    view = session.content.viewManager.CreateContainerView(root, [kind], recursive=True)
+    try:
+        select = [
+            vmodl.query.PropertyCollector.TraversalSpec(
+                name="view", type=vim.view.ContainerView, path="view", skip=False
+            )
+        ]
+        yield from _pages(session, _filter([view], kind, names, select))
+    finally:
+        view.DestroyView()
+
+
+def _filter(roots: list[Any], kind: Any, names: list[str], select: list[Any]) -> Any:
+    collector = vmodl.query.PropertyCollector
+    return collector.FilterSpec(
+        objectSet=[
+            collector.ObjectSpec(obj=root, skip=bool(select), selectSet=select) for root in roots
+        ],
+        propSet=[collector.PropertySpec(type=kind, pathSet=names, all=False)],
+    )
+
+
+def _pages(session: Session, spec: Any) -> Iterator[Properties]:
+    collector = session.content.propertyCollector
+    options = vmodl.query.PropertyCollector.RetrieveOptions(maxObjects=_PAGE)
+    page = collector.RetrievePropertiesEx([spec], options)
+    while page is not None:
+        yield from map(_readable, page.objects)
+        page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
+
+
+def _readable(found: Any) -> Properties:
+    name = moid(found.obj)
+    for missing in found.missingSet:
+        if isinstance(missing.fault, vim.fault.NoPermission):
+            raise error_of(missing.fault, f"reading {missing.path} of {name}")
+    return Properties(name, {each.name: each.val for each in found.propSet})

@@ -1,0 +1,127 @@
+from dataclasses import replace
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csi_migration.model.disk import DiskFile, DiskPath
+from csi_migration.vsphere import files
+from csi_migration.vsphere.disks import holds
+from csi_migration.vsphere.errors import DatastoreNotFound
+from csi_migration.vsphere.inventory import Attachment, Datastore
+
+PATH = DiskPath("LUN 7 (fast)", "kubevols/web 0.vmdk")
+FILE = DiskFile(PATH, "datastore-7", "/Production/DC0", 0)
+STORE = Datastore(
+    id="datastore-7",
+    name="LUN 7 (fast)",
+    datacenter="/Production/DC0",
+    datacenter_id="datacenter-1",
+    url="ds:///vmfs/volumes/a/",
+    kind="VMFS",
+)
+DEVICE = Attachment(
+    vm="node-1",
+    file=str(PATH),
+    sharing="sharingNone",
+    disk_mode="independent_persistent",
+    parent="",
+    ancestors=(),
+    uuid="",
+    disk_id="",
+    flat=True,
+)
+OTHER = "[LUN 7 (fast)] other.vmdk"
+
+
+def test_the_url_encodes_the_path_by_segments_and_the_datacenter_whole() -> None:
+    assert files.url("vc.example", 443, FILE) == (
+        "https://vc.example/folder/kubevols/web%200.vmdk"
+        "?dcPath=%2FProduction%2FDC0&dsName=LUN%207%20%28fast%29"
+    )
+
+
+def test_the_url_has_the_port_unless_it_is_the_usual_one() -> None:
+    assert files.url("vc.example", 8443, FILE).startswith("https://vc.example:8443/folder/")
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert files.url("fd00::1", 443, FILE).startswith("https://[fd00::1]/folder/")
+
+
+names = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(names, names, names)
+def test_vcenter_decodes_the_url_to_the_same_disk(folder: str, name: str, store: str) -> None:
+    path = DiskPath(store, f"{folder}/{name}.vmdk")
+    url = urlsplit(files.url("vc", 443, replace(FILE, path=path)))
+    assert unquote(url.path) == f"/folder/{path.file}"
+    assert parse_qs(url.query, keep_blank_values=True) == {
+        "dcPath": ["/Production/DC0"],
+        "dsName": [store],
+    }
+
+
+def test_a_datastore_is_picked_by_its_name() -> None:
+    assert files.pick("LUN 7 (fast)", [replace(STORE, name="x"), STORE], ()) == STORE
+
+
+def test_an_unknown_datastore_is_answered_with_those_that_are_there() -> None:
+    with pytest.raises(DatastoreNotFound) as unknown:
+        files.pick("LUN 8", [STORE], ())
+    assert "LUN 7 (fast)" in unknown.value.details
+
+
+TWIN = replace(
+    STORE,
+    id="datastore-9",
+    datacenter="/Test/DC1",
+    datacenter_id="datacenter-2",
+    url="ds:///vmfs/volumes/b/",
+)
+
+
+def test_two_datastores_of_one_name_are_refused_and_both_named() -> None:
+    with pytest.raises(DatastoreNotFound) as ambiguous:
+        files.pick(STORE.name, [STORE, TWIN], ())
+    assert "datastore-7 in /Production/DC0" in ambiguous.value.details
+    assert "datastore-9 in /Test/DC1" in ambiguous.value.details
+
+
+@pytest.mark.parametrize("listed", ["/Test/DC1", "Test/DC1", "DC1"])
+def test_the_drivers_datacenters_tell_two_datastores_apart(listed: str) -> None:
+    assert files.pick(STORE.name, [STORE, TWIN], (listed,)) == TWIN
+
+
+def test_datacenters_that_match_nothing_do_not_hide_a_single_datastore() -> None:
+    assert files.pick(STORE.name, [STORE], ("renamed",)) == STORE
+
+
+def test_one_storage_mounted_in_two_datacenters_is_one() -> None:
+    mounted = replace(TWIN, url=STORE.url)
+    assert files.pick(STORE.name, [STORE, mounted], ()) == STORE
+
+
+@pytest.mark.parametrize(
+    ("device", "held"),
+    [
+        (DEVICE, True),
+        (replace(DEVICE, file=OTHER), False),
+        (replace(DEVICE, file=OTHER, disk_id="id-1"), True),
+        (replace(DEVICE, file=OTHER, parent=str(PATH), ancestors=(str(PATH),)), True),
+        (
+            replace(DEVICE, file=OTHER, parent="[a] b.vmdk", ancestors=("[a] b.vmdk", str(PATH))),
+            True,
+        ),
+    ],
+)
+def test_a_device_holds_a_disk_by_file_by_id_or_as_a_delta(
+    device: Attachment, *, held: bool
+) -> None:
+    assert holds(device, PATH, "id-1") is held
+
+
+def test_a_device_without_an_id_does_not_hold_a_disk_without_one() -> None:
+    assert not holds(replace(DEVICE, file=OTHER), PATH, None)
