@@ -82,7 +82,7 @@ def test_an_ending_leaves_out_what_there_is_nothing_to_say_about() -> None:
 def test_findings_stand_in_groups_with_the_heaviest_nearest_to_the_prompt() -> None:
     assert findings_text(FINDINGS) == (
         "Passed (1)\n"
-        "  sts/web: 6 claims are bound [claims-bound]\n"
+        "  claims-bound         6 claims are bound\n"
         "\n"
         "Notes (1)\n"
         "  pv/pvc-1: has Delete; it is Retain during the run [reclaim]\n"
@@ -104,7 +104,7 @@ def test_findings_stand_in_groups_with_the_heaviest_nearest_to_the_prompt() -> N
 def test_without_blockers_it_is_ready_to_migrate() -> None:
     assert findings_text(FINDINGS[:1]) == (
         "Passed (1)\n"
-        "  sts/web: 6 claims are bound [claims-bound]\n"
+        "  claims-bound         6 claims are bound\n"
         "\n"
         "Ready to migrate: no blockers, no warnings, 1 check passed.\n"
     )

@@ -42,9 +42,8 @@ rolling_migration.add_command(migrate_all)
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table."""
     try:
-        cli.main(prog_name=TOOL, standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Not standalone, click returns the code of its own early exits.
+        sys.exit(cli.main(prog_name=TOOL, standalone_mode=False) or ExitCode.DONE)
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.USAGE)
@@ -54,7 +53,6 @@ def main() -> NoReturn:
     except ToolError as error:
         _show(error)
         sys.exit(error.exit_code)
-    sys.exit(ExitCode.DONE)
 
 
 def _show(error: ToolError) -> None:

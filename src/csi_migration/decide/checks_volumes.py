@@ -24,6 +24,11 @@ from csi_migration.model.objects import (
 from csi_migration.model.snapshot import Snapshot
 
 _BLOCKER = Severity.BLOCKER
+_ALREADY_CSI = (
+    "It needs no migration. If only a part of the set is on CSI volumes, an earlier run was "
+    "not finished: its working directory says how to go on."
+)
+_OTHER_KIND = "Only in-tree vSphere volumes can be migrated."
 _MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
 
 
@@ -110,8 +115,9 @@ def volumes_in_tree(snapshot: Snapshot) -> Iterator[Problem]:
     for claim, volume in _pairs(snapshot):
         subject = f"pv/{name_of(volume)}"
         if not volume["spec"].get("vsphereVolume"):
-            kind = "already a CSI volume" if volume["spec"].get("csi") else "of another kind"
-            yield Problem(subject, f"it is {kind}", "This set needs no or another migration.")
+            is_csi = bool(volume["spec"].get("csi"))
+            kind = "already a CSI volume" if is_csi else "of another kind"
+            yield Problem(subject, f"it is {kind}", _ALREADY_CSI if is_csi else _OTHER_KIND)
             continue
         for item, kind in ((volume, "pv"), (claim, "pvc")):
             if class_of(item) != snapshot.request.intree_class:

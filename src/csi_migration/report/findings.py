@@ -12,6 +12,7 @@ from csi_migration.report.style import Paint
 from csi_migration.report.wrapping import WIDTH, labelled
 
 _PLAIN = Paint()
+_ID_COLUMN = 23
 _HEADINGS = {
     Severity.BLOCKER: "Blockers",
     Severity.WARNING: "Warnings",
@@ -42,7 +43,13 @@ def _group(severity: Severity, findings: Sequence[Finding], width: int, paint: P
     if not group:
         return ""
     heading = _colour(severity, paint)(f"{_HEADINGS[severity]} ({len(group)})")
-    return f"{heading}\n" + "".join(_one(finding, width) for finding in group)
+    one = _passed if severity is Severity.PASSED else _one
+    return f"{heading}\n" + "".join(one(finding, width) for finding in group)
+
+
+def _passed(finding: Finding, width: int) -> str:
+    """What passed is read as a list of checks: the subject is the set each time."""
+    return labelled(f"  {finding.id} ", finding.message, width=width, column=_ID_COLUMN)
 
 
 def _one(finding: Finding, width: int) -> str:
