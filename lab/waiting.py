@@ -1,0 +1,21 @@
+"""One way to wait for something to be seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+POLL_SECONDS = 0.05
+
+
+def until(what: str, seen: Callable[[], bool], seconds: float = 30) -> None:
+    """Call `seen` until it is true.
+
+    Raises:
+        TimeoutError: it was not, for `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not seen():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not seen in {seconds:.0f} s: {what}")
+        time.sleep(POLL_SECONDS)
