@@ -15,6 +15,7 @@ import (
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/retry"
 
 	"lab/internal/played/config"
 	"lab/internal/played/kube"
@@ -147,11 +148,15 @@ func (p *provisioner) destroy(ctx context.Context, pv *corev1.PersistentVolume) 
 	return p.letGo(ctx, pv.Name)
 }
 
+// letGo must not fail on a conflict: its next try would look for a disk that is gone.
 func (p *provisioner) letGo(ctx context.Context, name string) error {
-	pv, err := p.cluster.Client.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
-	if err == nil {
-		_, err = p.cluster.SetVolumeFinalizer(ctx, pv, kube.ProvisionerFinalizer, false)
-	}
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		pv, err := p.cluster.Client.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			_, err = p.cluster.SetVolumeFinalizer(ctx, pv, kube.ProvisionerFinalizer, false)
+		}
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
