@@ -209,6 +209,8 @@ def _others(world: World) -> Iterator[World]:
         yield replace(world, attached=False)
     if ABSENT not in (world.pod, world.statefulset) and world.pod_owner != world.set_uid:
         yield replace(world, pod_owner=world.set_uid)
+    if world.pod is ABSENT and world.statefulset is not ABSENT and _all_claims_there(world):
+        yield replace(world, pod=OLD, pod_owner=world.set_uid, ready=False)
     if world.pod is not ABSENT and not world.ready and _all_claims_there(world):
         yield replace(world, ready=True, attached=True)
     for name, state in world.claims.items():

@@ -128,6 +128,7 @@ def test_an_untouched_replica_is_given_its_pod_and_its_set_back() -> None:
         if world.statefulset is Presence.ABSENT and world.pod_owner:
             continue
         *_, end = visit(plan, world, Window.REPLICA, retreat_step)
+        assert end.ready
         assert end.pod is not Presence.ABSENT
         assert end.statefulset is not Presence.ABSENT
         assert end.violations == ()

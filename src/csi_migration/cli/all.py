@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from csi_migration.cli import options
+from csi_migration.model.errors import Stopped
 
 if TYPE_CHECKING:
     from csi_migration.engine.start import Agree
@@ -94,10 +95,11 @@ def migrate_all(**arguments: Any) -> None:
 
 
 def _recorded(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as the journal keeps them; none of them holds a secret."""
-    return {
-        name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()
-    }
+    """The arguments as the journal keeps them: all but the person's own command line,
+    which may hold a secret.
+    """
+    kept = {name: value for name, value in arguments.items() if name != "health_command"}
+    return {name: str(v) if isinstance(v, Path) else v for name, v in kept.items()}
 
 
 def _agree_unless(*, yes: bool) -> Agree:
@@ -111,10 +113,8 @@ def _agree_unless(*, yes: bool) -> Agree:
         for finding in found:
             if finding.severity is Severity.WARNING:
                 click.echo(f"Warning: {finding.subject}: {finding.message}", err=True)
-        click.confirm(
-            f"Migrate {len(plan.replicas)} replica(s) of {plan.namespace}/{plan.statefulset}?",
-            abort=True,
-            err=True,
-        )
+        question = f"Migrate {len(plan.replicas)} replicas of {plan.namespace}/{plan.statefulset}?"
+        if not click.confirm(question, err=True):
+            raise Stopped("Called off.", state="Nothing was changed.")
 
     return agree

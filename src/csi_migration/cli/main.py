@@ -48,7 +48,7 @@ def main() -> NoReturn:
         error.show()
         sys.exit(ExitCode.USAGE)
     except click.Abort:
-        click.echo("Nothing was changed.", err=True)
+        click.echo("Interrupted.", err=True)
         sys.exit(ExitCode.STOPPED)
     except ToolError as error:
         _show(error)

@@ -158,6 +158,13 @@ def new_statefulset(statefulset: Raw, csi_class: str) -> Raw:
     return again
 
 
+def with_claim_templates(statefulset: Raw, planned: Raw) -> Raw:
+    """The set as it stands now, to be created again with the planned claim templates."""
+    again = recreated(statefulset)
+    again["spec"]["volumeClaimTemplates"] = copy.deepcopy(claim_templates_of(planned))
+    return again
+
+
 def recreated(item: Raw) -> Raw:
     """An object without what only the server may write: fit to be created again."""
     again = copy.deepcopy(item)

@@ -58,7 +58,10 @@ def retreat_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
         return refusal
     if not is_untouched(plan, seen):
         return Refuse("a claim of this replica was deleted already, so the only way is forwards")
-    if seen.pod.terminating:
+    # A pod that will not go must not keep the set away: the controller, on the same
+    # volumes, waits for it as it always does.
+    set_is_away = seen.statefulset.presence is Presence.ABSENT
+    if seen.pod.terminating and not (set_is_away and window is Window.REPLICA):
         return _await_pod_gone()
     return _bring_the_pod_back(seen, window) or Finished()
 
@@ -271,6 +274,8 @@ def _id(disk: Disk | None) -> str:
 
 
 def _bring_the_pod_back(seen: ReplicaSeen, window: Window) -> Step | None:
+    if seen.statefulset.terminating:
+        return AwaitIt(Wait.ORPHANED, "the set is still going away, and would go unnoticed")
     if seen.pod.presence is Presence.ABSENT and seen.statefulset.presence is Presence.ABSENT:
         return Act(Action.CREATE_POD)
     if window is Window.REPLICA:
@@ -281,6 +286,8 @@ def _bring_the_pod_back(seen: ReplicaSeen, window: Window) -> Step | None:
 def _close_the_window(seen: ReplicaSeen) -> Step | None:
     if seen.statefulset.presence is Presence.ABSENT:
         return Act(Action.CLOSE_WINDOW)
+    if seen.pod.presence is Presence.ABSENT:
+        return AwaitIt(Wait.READY, "the StatefulSet's controller is making the pod")
     if seen.pod.owner != seen.statefulset.uid:
         return AwaitIt(Wait.ADOPTED, "the StatefulSet's controller has not adopted the pod yet")
     return None

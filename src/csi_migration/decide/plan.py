@@ -39,6 +39,7 @@ def plan_of(snapshot: Snapshot) -> MigrationPlan:
         selector=selector_query(statefulset["spec"]["selector"]),
         statefulset_manifest=new_statefulset(statefulset, snapshot.request.csi_class),
         original=statefulset,
+        min_ready_seconds=float(statefulset["spec"].get("minReadySeconds", 0)),
         replicas=tuple(
             replica_plan(snapshot, ordinal) for ordinal in reversed(ordinals_of(statefulset))
         ),

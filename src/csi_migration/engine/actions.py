@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from csi_migration.decide.manifests import with_handle
-from csi_migration.engine.systems import Systems
+from csi_migration.engine.companions import missing_claims, require_others_ready
+from csi_migration.engine.run import Run
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.objects import Raw, name_of, resource_version_of, uid_of
-from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
+from csi_migration.model.plan import ClaimPlan, ReplicaPlan
 from csi_migration.model.seen import ReplicaSeen, Seen
 from csi_migration.model.step import Act, Action
 
@@ -47,16 +48,12 @@ class Actor:
     `statefulset_manifest` is what closing the window creates.
     """
 
-    def __init__(
-        self,
-        systems: Systems,
-        plan: MigrationPlan,
-        replica: ReplicaPlan,
-    ) -> None:
-        self._systems = systems
-        self._plan = plan
+    def __init__(self, run: Run, replica: ReplicaPlan) -> None:
+        self._run = run
+        self._systems = run.systems
+        self._plan = run.plan
         self._replica = replica
-        self.statefulset_manifest = plan.statefulset_manifest
+        self.statefulset_manifest = run.plan.statefulset_manifest
 
     def target(self, act: Act, seen: ReplicaSeen) -> Target:
         """The object that the action is about."""
@@ -99,11 +96,12 @@ class Actor:
             case Action.OPEN_WINDOW:
                 return self._open_window(seen)
             case Action.DELETE_POD:
+                require_others_ready(self._run, self._replica)
                 return self._delete(resources.PODS, self._replica.pod, seen.pod.uid)
             case Action.CREATE_POD:
                 return self._create(resources.PODS, self._replica.pod_manifest)
             case Action.CLOSE_WINDOW:
-                return self._create(resources.STATEFULSETS, self.statefulset_manifest)
+                return create_statefulset(self._run, self.statefulset_manifest)
             case _:
                 raise ValueError(f"{act.action} needs a claim")
 
@@ -153,6 +151,7 @@ class Actor:
 
     def _delete_claim(self, claim: ClaimPlan) -> dict[str, str]:
         self._require_retain(claim)
+        self._require_no_set()
         return self._delete(resources.CLAIMS, claim.name, claim.uid)
 
     def _delete_volume(self, claim: ClaimPlan) -> dict[str, str]:
@@ -170,6 +169,14 @@ class Actor:
                 "deleting its claim could destroy the disk, so it was not deleted"
             )
 
+    def _require_no_set(self) -> None:
+        """A live controller would fill the claim's place with an empty volume."""
+        plan = self._plan
+        if self._systems.client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace):
+            raise NeedsPerson(
+                "somebody created the StatefulSet again; no claim is deleted under its controller"
+            )
+
     def _create_volume(self, claim: ClaimPlan, seen: ReplicaSeen) -> dict[str, str]:
         disk = seen.claims[claim.name].disk
         if disk is None:
@@ -182,9 +189,28 @@ class Actor:
 
     def _create(self, resource: Resource, manifest: Raw) -> dict[str, str]:
         namespace = manifest["metadata"].get("namespace")
-        created = self._systems.client.create(resource, manifest, namespace)
-        return {
-            "name": name_of(created),
-            "uid": uid_of(created),
-            "resourceVersion": resource_version_of(created),
-        }
+        return _answer(self._systems.client.create(resource, manifest, namespace))
+
+
+def create_statefulset(run: Run, manifest: Raw) -> dict[str, str]:
+    """Bring the set back, but only over claims that are all there.
+
+    Raises:
+        NeedsPerson: one is missing, and the controller would make an empty one.
+    """
+    missing = missing_claims(run)
+    if missing:
+        raise NeedsPerson(
+            f"the StatefulSet was not created: {', '.join(missing)} is missing, and its "
+            "controller would provision an empty volume for it"
+        )
+    created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)
+    return _answer(created)
+
+
+def _answer(created: Raw) -> dict[str, str]:
+    return {
+        "name": name_of(created),
+        "uid": uid_of(created),
+        "resourceVersion": resource_version_of(created),
+    }

@@ -91,9 +91,12 @@ For replica `POD` (replicas and their objects are listed below):
    `kubectl get volumeattachments` names a volume of the replica.
 3. For each claim of the replica that stands on a CSI volume already:
    `kubectl patch pv CSI_VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
+   wait until `kubectl get pv CSI_VOLUME -o jsonpath='{.metadata.finalizers}'` no longer names
+   `external-provisioner.volume.kubernetes.io/finalizer`,
    then `kubectl -n $namespace delete pvc CLAIM` and `kubectl delete pv CSI_VOLUME`.
-   Never leave out the patch: without it the disk may be deleted.
-4. For each claim that is missing now:
+   Never leave out the patch and the wait: without them the disk may be deleted.
+4. For each claim that is missing now: if its in-tree volume is still there, see that its policy
+   is Retain and delete it (`kubectl delete pv VOLUME`), since it remembers the old claim. Then
    `kubectl create -f restore/volumes/VOLUME.json`, then
    `kubectl create -f restore/claims/CLAIM.json`, and wait until it is Bound.
 5. `kubectl create -f restore/pods/POD.json` and wait until it is Ready.

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.checks_set import matching_budgets_of
-from csi_migration.engine.run import Run
+from csi_migration.engine.run import Run, timeout_of
 from csi_migration.kube import resources
-from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.errors import NeedsPerson, Stopped
+from csi_migration.model.events import Notice
 from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
     controller_uid_of,
     is_ready,
+    is_terminating,
     labels_of,
     name_of,
     uid_of,
 )
-from csi_migration.model.plan import ReplicaPlan
+from csi_migration.model.plan import ClaimPlan, ReplicaPlan
+from csi_migration.model.step import Wait
 
 _ROOM_SECONDS = 900.0
-_ADOPTION_SECONDS = 120.0
 
 
 def pods_by_name(run: Run) -> dict[str, Raw]:
@@ -47,14 +49,23 @@ def await_room(run: Run, replica: ReplicaPlan) -> None:
         "Bring the other replicas up again, then run the migration again.",
     )
     while problem := next(_objections(run, replica), ""):
+        run.stop_if_asked()
         wait.pause(problem)
 
 
+def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
+    """The last look before a replica leaves.
+
+    Raises:
+        Stopped: another one is not Ready.
+    """
+    problem = next(_unready_others(run, replica), "")
+    if problem:
+        raise Stopped(f"{replica.pod} was about to leave, but {problem}")
+
+
 def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
-    pods = pods_by_name(run)
-    for other in run.plan.replicas:
-        if other.pod != replica.pod and not _is_ready(pods.get(other.pod)):
-            yield f"{other.pod} is not Ready"
+    yield from _unready_others(run, replica)
     statefulset = run.systems.client.find(
         resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
     )
@@ -62,6 +73,13 @@ def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
         return
     yield from _unsettled(statefulset)
     yield from _full_budgets(run, statefulset)
+
+
+def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
+    pods = pods_by_name(run)
+    for other in run.plan.replicas:
+        if other.pod != replica.pod and not _is_ready(pods.get(other.pod)):
+            yield f"{other.pod} is not Ready"
 
 
 def _is_ready(pod: Raw | None) -> bool:
@@ -72,8 +90,11 @@ def _unsettled(statefulset: Raw) -> Iterator[str]:
     status = statefulset.get("status", {})
     if status.get("observedGeneration", 0) != statefulset["metadata"]["generation"]:
         yield "the StatefulSet's controller has not caught up"
-    if status.get("readyReplicas", 0) != statefulset["spec"].get("replicas", 1):
+    wanted = statefulset["spec"].get("replicas", 1)
+    if status.get("readyReplicas", 0) != wanted:
         yield "the StatefulSet does not count all replicas Ready yet"
+    elif status.get("availableReplicas", wanted) != wanted:
+        yield "not all replicas have been Ready for minReadySeconds yet"
 
 
 def _full_budgets(run: Run, statefulset: Raw) -> Iterator[str]:
@@ -84,7 +105,7 @@ def _full_budgets(run: Run, statefulset: Raw) -> Iterator[str]:
 
 
 def require_untouched(run: Run, pod_uids: dict[str, str]) -> None:
-    """See that the set's return restarted nothing: same revision, same pods.
+    """See that the set's return restarted nothing: same revision, and tell of other pods.
 
     Raises:
         NeedsPerson: a rollout began.
@@ -97,10 +118,8 @@ def require_untouched(run: Run, pod_uids: dict[str, str]) -> None:
                 resolution="Find out what changed the set's pod template.",
             )
         if name in pod_uids and uid_of(pod) != pod_uids[name]:
-            raise NeedsPerson(
-                f"{name} was replaced while another replica was swapped",
-                resolution="Find out who deleted it; the volumes are not affected.",
-            )
+            text = f"{name} was replaced, at the same revision, while another one was swapped"
+            run.tell(Notice("warning", text))
 
 
 def await_adoption(run: Run, statefulset_uid: str) -> None:
@@ -109,9 +128,8 @@ def await_adoption(run: Run, statefulset_uid: str) -> None:
     Raises:
         WaitedTooLong: it has not; the pods run on as orphans.
     """
-    wait = run.waiter(
-        "", "adopted", _ADOPTION_SECONDS, "See what the controller-manager says about the set."
-    )
+    limit = timeout_of(Wait.ADOPTED, run.options, 0.0, len(run.plan.replicas))
+    wait = run.waiter("", "adopted", limit, "See what the controller-manager says about the set.")
     while orphans := _orphans(run, statefulset_uid):
         wait.pause(f"not adopted yet: {', '.join(orphans)}")
 
@@ -141,3 +159,20 @@ def settled_set(run: Run) -> Raw | None:
             resolution="Find out what changed the set's pod template.",
         )
     return found
+
+
+def missing_claims(run: Run) -> list[str]:
+    """Claims whose place a controller would fill with an empty volume, in words.
+
+    While there is one, the StatefulSet must not come back.
+    """
+    found = run.systems.client.list(resources.CLAIMS, run.plan.namespace)
+    there = {name_of(claim): claim for claim in found}
+    planned = (claim for replica in run.plan.replicas for claim in replica.claims)
+    return [claim.name for claim in planned if not _stands(there.get(claim.name), claim)]
+
+
+def _stands(claim: Raw | None, planned: ClaimPlan) -> bool:
+    if claim is None or is_terminating(claim):
+        return False
+    return uid_of(claim) == planned.uid or claim["spec"].get("volumeName") == planned.new_volume

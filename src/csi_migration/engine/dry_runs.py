@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from csi_migration.decide.manifests import with_handle
 from csi_migration.decide.plan import plan_of
-from csi_migration.kube import Client, Rejected, Resource, resources
+from csi_migration.kube import Client, ReadFailed, Rejected, Resource, resources
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 from csi_migration.model.snapshot import DryRun, Snapshot
@@ -22,7 +22,14 @@ _NO_DISK_YET = str(uuid.UUID(int=0))
 
 
 def dry_runs(client: Client, snapshot: Snapshot) -> tuple[DryRun, ...]:
-    """The server's answers; it keeps none of the objects."""
+    """The server's answers; it keeps none of the objects.
+
+    A 5xx is an answer as well: so ends a webhook that must be asked and is away
+    (kubernetes: admission/plugin/webhook/validating/dispatcher.go).
+
+    Raises:
+        Unreachable: the server did not answer.
+    """
     return tuple(_answers(client, plan_of(snapshot)))
 
 
@@ -47,7 +54,9 @@ def _ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> Dry
     namespace = manifest["metadata"].get("namespace")
     try:
         returned = client.create(resource, manifest, namespace, dry_run=True)
-    except Rejected as error:
+    except (Rejected, ReadFailed) as error:
+        if error.status is None:  # no answer at all
+            raise
         return DryRun(subject, accepted=False, message=error.details or error.message)
     return DryRun(subject, accepted=True, returned=returned)
 

@@ -8,7 +8,7 @@ plus one; any other value wedges the trigger.
 
 from __future__ import annotations
 
-from csi_migration.kube import Client, Conflict, Forbidden, resources
+from csi_migration.kube import Client, KubernetesError, resources
 
 _NAME = "csifullsync"
 _PATIENCE_SECONDS = 10.0
@@ -39,5 +39,5 @@ class FullSync:
                 resources.FULL_SYNC_TRIGGERS, _NAME, {"spec": {"triggerSyncID": last + 1}}
             )
             self._requested = last + 1
-        except (Conflict, Forbidden):
+        except KubernetesError:
             return  # somebody else asked, or this identity may not: the wait goes on

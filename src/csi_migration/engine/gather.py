@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from csi_migration.decide.catalogue import blockers, findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
-from csi_migration.decide.permissions import READING, WRITING, Permission
+from csi_migration.decide.permissions import READING, WARNING, WRITING, Permission
 from csi_migration.decide.plan import selector_query
 from csi_migration.engine.dry_runs import dry_runs
 from csi_migration.engine.systems import Systems
-from csi_migration.kube import Client, Resource, resources
+from csi_migration.kube import Client, NotFound, Resource, resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.errors import AuthenticationFailed, UsageError
 from csi_migration.model.finding import Finding
 from csi_migration.model.objects import Raw, name_of, ordinals_of
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, Request, Snapshot
+from csi_migration.vsphere.disks import held_by
 from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
-from csi_migration.vsphere.inventory import Attachment
+from csi_migration.vsphere.inventory import Attachment, Hardware
 from csi_migration.vsphere.privileges import missing, needed
 
 
@@ -45,7 +47,7 @@ def preflight(systems: Systems, request: Request) -> tuple[Snapshot, tuple[Findi
 
 
 def _kubernetes(client: Client, request: Request) -> Snapshot:
-    denied = _denied(client, request.namespace)
+    denied = _refused(client, (*READING, *WRITING), request.namespace)
     unreadable = [str(permission) for permission in READING if str(permission) in denied]
     if unreadable:
         raise AuthenticationFailed(
@@ -74,6 +76,7 @@ def _kubernetes(client: Client, request: Request) -> Snapshot:
             classes=_classes(client, request),
             namespace_pods=tuple(pods),
             budgets=tuple(client.list(resources.DISRUPTION_BUDGETS, namespace)),
+            autoscalers=_autoscalers(client, namespace),
             csi_nodes=_csi_nodes(client, own),
             denied=tuple(denied),
         ),
@@ -109,6 +112,13 @@ def _attachments(client: Client, snapshot: Snapshot) -> list[Raw]:
     return [a for a in found if a["spec"]["source"].get("persistentVolumeName") in own]
 
 
+def _autoscalers(client: Client, namespace: str) -> tuple[Raw, ...] | None:
+    """None without the right to list them: they are looked at for a warning only."""
+    if _refused(client, WARNING, namespace):
+        return None
+    return tuple(client.list(resources.AUTOSCALERS, namespace))
+
+
 def _classes(client: Client, request: Request) -> dict[str, Raw]:
     names = {request.intree_class, request.csi_class}
     found = (client.find(resources.STORAGE_CLASSES, name) for name in sorted(names))
@@ -125,10 +135,10 @@ def _by_name(items: list[Raw]) -> dict[str, Raw]:
     return {name_of(item): item for item in items}
 
 
-def _denied(client: Client, namespace: str) -> list[str]:
+def _refused(client: Client, asked: Iterable[Permission], namespace: str) -> list[str]:
     return [
         str(permission)
-        for permission in (*READING, *WRITING)
+        for permission in asked
         if not client.allowed(
             permission.verb,
             _resource(permission),
@@ -151,14 +161,16 @@ def _resource(permission: Permission) -> Resource:
 
 def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
     recorded = _recorded_ids(systems.client)
+    hardware = systems.disks.hardware()
     looks = {
-        name: _look(systems, snapshot.claims[name], snapshot, recorded)
+        name: _look(systems, snapshot.claims[name], snapshot, recorded, hardware)
         for _, name in claims_by_ordinal(snapshot)
         if name in snapshot.claims
     }
     return replace(
         snapshot,
         disks={name: look for name, look in looks.items() if look is not None},
+        unreadable_machines=hardware.unreadable,
         missing_privileges=_missing_privileges(systems, looks),
     )
 
@@ -166,10 +178,11 @@ def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
 def _recorded_ids(client: Client) -> dict[DiskPath, str]:
     """FCD ids by path, as the driver's syncer recorded them.
 
-    (vsphere-csi-driver: pkg/apis/migration/v1alpha1/types.go.)
+    (vsphere-csi-driver: pkg/apis/migration/v1alpha1/types.go.) The syncer
+    defines the kind with the first volume that it records.
     """
     records: dict[DiskPath, str] = {}
-    for record in client.list(resources.VOLUME_MIGRATIONS):
+    for record in _list_if_defined(client, resources.VOLUME_MIGRATIONS):
         try:
             path = DiskPath.parse(record["spec"]["volumepath"])
         except ValueError:
@@ -178,8 +191,19 @@ def _recorded_ids(client: Client) -> dict[DiskPath, str]:
     return records
 
 
+def _list_if_defined(client: Client, resource: Resource) -> list[Raw]:
+    try:
+        return client.list(resource)
+    except NotFound:
+        return []
+
+
 def _look(
-    systems: Systems, claim: Raw, snapshot: Snapshot, recorded: dict[DiskPath, str]
+    systems: Systems,
+    claim: Raw,
+    snapshot: Snapshot,
+    recorded: dict[DiskPath, str],
+    hardware: Hardware,
 ) -> DiskLook | None:
     volume = volume_of(snapshot, claim)
     source = volume["spec"].get("vsphereVolume") if volume else None
@@ -192,7 +216,7 @@ def _look(
         return DiskLook(problem=str(error))
     recorded_id = recorded.get(path) or recorded.get(file.path, "")
     disk = systems.disks.find(file, recorded_id or None)
-    attached = systems.disks.attachments(file, disk.id if disk else None)
+    attached = held_by(hardware, file.path, disk.id if disk else None)
     return DiskLook(file, disk, recorded_id, tuple(_attachment(a) for a in attached))
 
 

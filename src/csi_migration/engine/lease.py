@@ -11,6 +11,7 @@ import getpass
 import os
 import socket
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 
 from csi_migration.kube import (
@@ -19,6 +20,7 @@ from csi_migration.kube import (
     Conflict,
     KubernetesError,
     NotFound,
+    ReadFailed,
     resources,
 )
 from csi_migration.model.errors import Locked, Stopped
@@ -26,6 +28,12 @@ from csi_migration.model.objects import Raw, uid_of
 
 _DURATION_SECONDS = 60
 _RENEW_SECONDS = 10.0
+# Renewed longer ago than this, the Lease may be somebody else's any moment.
+_TRUSTED_SECONDS = 45.0
+# Clocks differ: a holder that is alive shows it within this time.
+_WATCH_SECONDS = 15.0
+
+_RUN = uuid.uuid4().hex[:8]
 
 
 class LeaseLost(Stopped):
@@ -34,7 +42,19 @@ class LeaseLost(Stopped):
 
 def holder() -> str:
     """Who runs this, in words for a person."""
-    return f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+    return f"{_user()}@{socket.gethostname()} pid {os.getpid()} run {_RUN}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers run under uids that nobody has named
+        return f"uid {os.getuid()}"
+
+
+def _seconds() -> float:
+    """Seconds that also pass while the machine sleeps, unlike monotonic time."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def lease_name(statefulset: str) -> str:
@@ -43,13 +63,14 @@ def lease_name(statefulset: str) -> str:
 
 
 class Lease:
-    """A held Lease. `hold` renews it when it is due, `release` gives it back."""
+    """A held Lease: `keep` renews it, `require` insists on it, `release` gives it back."""
 
     def __init__(self, client: Client, namespace: str, lease: Raw) -> None:
         self._client = client
         self._namespace = namespace
         self._lease = lease
-        self._renewed = time.monotonic()
+        self._renewed = _seconds()
+        self._lost = False
 
     @classmethod
     def take(cls, client: Client, namespace: str, statefulset: str) -> Lease:
@@ -64,6 +85,7 @@ class Lease:
             return cls._create(client, namespace, name)
         if not has_expired(found, datetime.now(UTC)):
             raise _locked(found)
+        time.sleep(_WATCH_SECONDS)
         found["spec"] |= _claim_of_ours(found["spec"].get("leaseTransitions", 0) + 1)
         try:
             taken = client.replace(resources.LEASES, name, found, namespace)
@@ -84,13 +106,13 @@ class Lease:
         except AlreadyExists as error:
             raise _locked(client.get(resources.LEASES, name, namespace)) from error
 
-    def hold(self) -> None:
+    def keep(self) -> None:
         """Renew the Lease if it is due. While the API is away, ours stays ours.
 
         Raises:
             LeaseLost: somebody took it over or deleted it.
         """
-        if time.monotonic() - self._renewed < _RENEW_SECONDS:
+        if _seconds() - self._renewed < _RENEW_SECONDS:
             return
         try:
             self._renew()
@@ -98,7 +120,18 @@ class Lease:
             self._still_ours_or_lost(error)
         except KubernetesError:
             return  # due at the next call again
-        self._renewed = time.monotonic()
+        self._renewed = _seconds()
+
+    def require(self) -> None:
+        """Like `keep`, but before a write the Lease must surely be ours.
+
+        Raises:
+            LeaseLost: somebody took it over or deleted it.
+            ReadFailed: it could not be renewed for too long; ask again.
+        """
+        self.keep()
+        if _seconds() - self._renewed > _TRUSTED_SECONDS:
+            raise ReadFailed("the Lease could not be renewed for a while, so nothing is written")
 
     def _renew(self) -> None:
         self._lease["spec"]["renewTime"] = _now()
@@ -111,6 +144,7 @@ class Lease:
         name = self._lease["metadata"]["name"]
         found = self._client.find(resources.LEASES, name, self._namespace)
         if found is None or found["spec"].get("holderIdentity") != holder():
+            self._lost = True
             raise LeaseLost(
                 f"Lease {name} was taken by another run or deleted",
                 details=error.details,
@@ -119,10 +153,22 @@ class Lease:
         self._lease = found
 
     def release(self) -> None:
-        """Delete the Lease, if it is still the one that was taken."""
-        name = self._lease["metadata"]["name"]
+        """Delete the Lease, if it is still the one that was taken.
+
+        Another run takes over by writing to it, which leaves its uid: only the
+        resourceVersion tells.
+        """
+        if self._lost:
+            return
+        metadata = self._lease["metadata"]
         try:
-            self._client.delete(resources.LEASES, name, self._namespace, uid=uid_of(self._lease))
+            self._client.delete(
+                resources.LEASES,
+                metadata["name"],
+                self._namespace,
+                uid=uid_of(self._lease),
+                resource_version=metadata["resourceVersion"],
+            )
         except (Conflict, NotFound):
             return  # it is not ours any more, which is what was wanted
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
 
 from csi_migration.decide.manifests import recreated
+from csi_migration.engine.actions import create_statefulset
 from csi_migration.engine.companions import (
     await_adoption,
     await_room,
@@ -14,8 +16,9 @@ from csi_migration.engine.companions import (
     require_untouched,
     settled_set,
 )
+from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.retain import give_back_policies, restore_policies, retain_everything
-from csi_migration.engine.run import Run, WaitedTooLong
+from csi_migration.engine.run import Run
 from csi_migration.engine.state import state_of
 from csi_migration.engine.swap import Retreated, Swap
 from csi_migration.engine.verify import verify
@@ -32,11 +35,13 @@ from csi_migration.model.events import (
     StepStarted,
     VolumeMoved,
 )
-from csi_migration.model.objects import Raw, is_made_by_tool, uid_of
+from csi_migration.model.objects import Raw, is_made_by_tool, is_ready, uid_of
 from csi_migration.model.plan import ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
 
-_HEALTH_SECONDS = 300.0
+_HEALTH_SECONDS = 30.0
+# Codes that tell of a run which has changed nothing, or of no state at all.
+_NOTHING_BEGUN = (ExitCode.FAILED, ExitCode.AUTHENTICATION, ExitCode.UNREACHABLE)
 
 
 class Migration:
@@ -56,32 +61,31 @@ class Migration:
             ToolError: with the state of the set and what to do next.
         """
         self._tell_start()
-        try:
-            with self._run.stop.listening():
+        with self._run.stop.listening():
+            try:
                 self._all_replicas()
-        except KeyboardInterrupt as interrupt:
-            raise self._ended(Stopped("Stopped at once, as asked.")) from interrupt
-        except ToolError as error:
-            raise self._ended(error) from error
+            except KeyboardInterrupt as interrupt:
+                raise self._ended(Stopped("Stopped at once, as asked.")) from interrupt
+            except ToolError as error:
+                raise self._ended(error) from error
+            except Exception as error:
+                words = f"the tool itself failed: {type(error).__name__}: {error}"
+                raise self._ended(ToolError(words)) from error
         self._tell_end()
 
     def _all_replicas(self) -> None:
         run = self._run
-        retain_everything(run)
+        run.patiently("", lambda: retain_everything(run))
         try:
             for replica in run.plan.replicas:
-                self._stop_if_asked()
+                run.stop_if_asked()
                 self._replica(replica)
-        except ToolError:
-            self._close_the_runs_window()
+        except ToolError as error:
+            self._close_after(error)
             raise
-        self._close_the_runs_window()
-        verify(run)
-        restore_policies(run)
-
-    def _stop_if_asked(self) -> None:
-        if self._run.stop.asked:
-            raise Stopped("Stopped at a safe point, as asked.")
+        run.patiently("", self._close_the_runs_window)
+        run.patiently("", lambda: verify(run))
+        run.patiently("", lambda: restore_policies(run))
 
     # One replica ------------------------------------------------------------------
 
@@ -89,6 +93,7 @@ class Migration:
         run = self._run
         run.patiently(replica.pod, lambda: await_room(run, replica))
         others = run.patiently(replica.pod, lambda: self._others(replica))
+        run.stop_if_asked()
         seen, swap = self._swap(replica)
         self._swapped.append(replica.pod)
         run.patiently(replica.pod, lambda: self._soak(replica, seen))
@@ -101,7 +106,8 @@ class Migration:
         return {name: uid_of(pod) for name, pod in pods.items() if name != replica.pod}
 
     def _swap(self, replica: ReplicaPlan) -> tuple[ReplicaSeen, Swap]:
-        swap = Swap(self._run, replica, self._set_before())
+        set_before = self._run.patiently(replica.pod, self._set_before)
+        swap = Swap(self._run, replica, set_before)
         self._in_hand = replica.pod
         try:
             seen = swap.forwards()
@@ -121,12 +127,15 @@ class Migration:
         return plan.statefulset_manifest if self._swapped else recreated(plan.original)
 
     def _soak(self, replica: ReplicaPlan, seen: ReplicaSeen) -> None:
-        run, ends = self._run, time.monotonic() + self._run.options.soak
-        wait = run.waiter(replica.pod, "soak", run.options.soak + _HEALTH_SECONDS)
-        while time.monotonic() < ends or not self._is_healthy(replica):
+        """Wait until the replica has stayed Ready for long enough and is healthy."""
+        run, since = self._run, time.monotonic()
+        soak = max(run.options.soak, run.plan.min_ready_seconds)
+        wait = run.waiter(replica.pod, "soak", soak + run.options.ready_timeout)
+        while time.monotonic() < since + soak or not self._is_healthy(replica):
             pod = run.systems.client.find(resources.PODS, replica.pod, run.plan.namespace)
             if pod is None or uid_of(pod) != seen.pod.uid:
                 raise Stopped(f"{replica.pod} was replaced right after its swap")
+            since = since if is_ready(pod) else time.monotonic()
             settled_set(run)
             wait.pause("holding for a while to see that it stays Ready")
 
@@ -139,16 +148,20 @@ class Migration:
             "STATEFULSET": self._run.plan.statefulset,
             "POD": replica.pod,
         }
-        # The person's own command, meant for a shell.
-        ended = subprocess.run(  # noqa: S602
-            command,
-            shell=True,
-            check=False,
-            env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_HEALTH_SECONDS,
-        )
+        try:
+            # The person's own command, meant for a shell.
+            ended = subprocess.run(  # noqa: S602
+                command,
+                shell=True,
+                check=False,
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_HEALTH_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return False
         return ended.returncode == 0
 
     def _warn_of_leftover_records(self, replica: ReplicaPlan, swap: Swap) -> None:
@@ -166,43 +179,51 @@ class Migration:
 
     # The window of a whole run ------------------------------------------------------
 
+    def _close_after(self, error: ToolError) -> None:
+        """Bring the set back for a run that stops early; `error` is what people hear."""
+        if isinstance(error, JournalBroken | LeaseLost):
+            return
+        try:
+            self._run.patiently("", self._close_the_runs_window)
+        except ToolError as second:
+            text = f"the StatefulSet could not be brought back: {second.message}"
+            self._run.tell(Notice("warning", text))
+
     def _close_the_runs_window(self) -> None:
         """With --window run, bring the set back, also when the run stops early.
 
-        Only between replicas: while one is away, its controller would provision
-        an empty volume in the place of a full one.
+        Only over claims that are all there: its controller would provision an
+        empty volume in the place of a missing one.
         """
         run = self._run
-        if run.options.window is not Window.RUN or self._in_hand:
+        if run.options.window is not Window.RUN:
             return
         found = run.systems.client.find(
             resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
         )
         if found is None:
-            found = self._create_the_set()
-        if uid_of(found) != run.plan.uid:
-            await_adoption(run, uid_of(found))
+            self._create_the_set()
+        elif uid_of(found) == run.plan.uid:
+            return  # the window was never opened
+        ours = self._ours_or_refuse()
+        if not self._in_hand:
+            await_adoption(run, uid_of(ours))
 
-    def _create_the_set(self) -> Raw:
-        run, manifest = self._run, self._set_of_the_run()
+    def _create_the_set(self) -> None:
+        run = self._run
         run.guard()
         run.tell(StepStarted("", "close-window", "bring the StatefulSet back"))
         started = time.monotonic()
         reference = ObjectRef(
             kind="StatefulSet", name=run.plan.statefulset, namespace=run.plan.namespace
         )
-        intent = run.directory.journal.intent(
-            step="close-window", action="close-window", object=reference
-        )
+        journal = run.directory.journal
+        intent = journal.intent(step="close-window", action="close-window", object=reference)
         try:
-            created = run.systems.client.create(
-                resources.STATEFULSETS, manifest, run.plan.namespace
-            )
-        except AlreadyExists:
-            created = self._ours_or_refuse()
-        run.directory.journal.done(intent, {"uid": uid_of(created)})
+            journal.done(intent, create_statefulset(run, self._set_of_the_run()))
+        except AlreadyExists as error:
+            journal.failed(intent, error.message)
         run.tell(StepDone("", "close-window", "", time.monotonic() - started))
-        return created
 
     def _ours_or_refuse(self) -> Raw:
         run = self._run
@@ -245,18 +266,15 @@ class Migration:
     def _ended(self, error: ToolError) -> ToolError:
         """The error with the state of things, told and recorded."""
         run = self._run
-        if isinstance(error, Unreachable):
-            error = Stopped(error.message, details=error.details, resolution=error.resolution)
+        error = self._as_stopped(error)
         if not self._swapped and not self._in_hand and not isinstance(error, JournalBroken):
             self._leave_nothing()
-        if isinstance(error, WaitedTooLong) or not error.state:
-            error.state = " ".join(filter(None, (error.state, state_of(run, self._swapped))))
-        if not error.resolution:
-            error.resolution = (
-                f"{run.directory.path} holds the backup and the journal; "
-                "its README.md says how to take a replica back by hand."
-            )
-        if not isinstance(error, JournalBroken):
+        error.state = " ".join(filter(None, (error.state, state_of(run, self._swapped))))
+        error.resolution = error.resolution or (
+            f"{run.directory.path} holds the backup and the journal; "
+            "its README.md says how to take a replica back by hand."
+        )
+        with contextlib.suppress(JournalBroken):  # then that is what the error says already
             run.directory.journal.run_ended(exit_code=int(error.exit_code), state=error.state)
         run.tell(
             RunEnded(
@@ -268,6 +286,16 @@ class Migration:
             )
         )
         return error
+
+    def _as_stopped(self, error: ToolError) -> ToolError:
+        """In the middle of things, any failure is a stop: what matters is where it stands."""
+        has_begun = bool(self._swapped or self._in_hand)
+        is_away = isinstance(error, Unreachable)
+        if not is_away and not (has_begun and error.exit_code in _NOTHING_BEGUN):
+            return error
+        return Stopped(
+            error.message, details=error.details, state=error.state, resolution=error.resolution
+        )
 
     def _leave_nothing(self) -> None:
         try:

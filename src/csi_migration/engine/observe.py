@@ -39,7 +39,8 @@ class Facts:
 
     def forget_after(self, action: Action, claim: str) -> None:
         """Drop what the action may have changed."""
-        if action in (Action.DELETE_POD, Action.CREATE_POD):
+        # After the last wait before the pod's start, a last look at who holds the disks.
+        if action in (Action.DELETE_POD, Action.CREATE_CLAIM, Action.CREATE_POD):
             self.attached_by = None
         if action is Action.OPEN_WINDOW:
             self.left_owned = None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from csi_migration.engine.run import Run
 from csi_migration.journal.record import ObjectRef
-from csi_migration.kube import resources
+from csi_migration.kube import Conflict, resources
 from csi_migration.model.errors import NeedsPerson
-from csi_migration.model.events import StepDone, StepStarted
-from csi_migration.model.objects import Raw, finalizers_of, resource_version_of, uid_of
+from csi_migration.model.events import Notice, StepDone, StepStarted
+from csi_migration.model.objects import (
+    Raw,
+    finalizers_of,
+    is_terminating,
+    name_of,
+    resource_version_of,
+    uid_of,
+)
 from csi_migration.model.plan import ClaimPlan
 
 # What provisioner and controller put on volumes whose policy is Delete. While
@@ -21,6 +29,8 @@ _DELETION_FINALIZERS = (
     "kubernetes.io/pv-controller",
 )
 _SEEN_SECONDS = 60.0
+_RESTORABLE = ("Delete", "Retain")
+_TRIES = 5
 
 
 def retain_everything(run: Run) -> None:
@@ -31,11 +41,11 @@ def retain_everything(run: Run) -> None:
         WaitedTooLong: a provisioner has not seen the change.
     """
     run.tell(StepStarted("", "retain", "keep every disk, whatever happens"))
+    for claim in _claims(run):
+        _retain(run, claim)
     wait = run.waiter(
         "", "retain", _SEEN_SECONDS, "See that the CSI driver's provisioner is running."
     )
-    for claim in _claims(run):
-        _set_policy(run, claim.old_volume, claim.old_volume_uid, "Retain")
     for claim in _claims(run):
         while pending := _pending(run, claim):
             wait.pause(f"volume {claim.old_volume}: {pending}")
@@ -47,8 +57,7 @@ def restore_policies(run: Run) -> None:
     run.tell(StepStarted("", "restore-policies", "give back the reclaim policies"))
     wait = run.waiter("", "restore-policies", _SEEN_SECONDS)
     for claim in _claims(run):
-        volume = run.systems.client.get(resources.VOLUMES, claim.new_volume)
-        _set_policy(run, claim.new_volume, uid_of(volume), claim.reclaim_policy)
+        _give_back(run, claim, claim.new_volume)
     run.tell(StepDone("", "restore-policies", "", wait.seconds))
 
 
@@ -58,30 +67,69 @@ def give_back_policies(run: Run) -> None:
     For a run that ends before its first swap: nothing of it stays.
     """
     for claim in _claims(run):
-        volume = run.systems.client.find(resources.VOLUMES, claim.old_volume)
-        if volume and uid_of(volume) == claim.old_volume_uid:
-            _set_policy(run, claim.old_volume, claim.old_volume_uid, claim.reclaim_policy)
+        _give_back(run, claim, claim.old_volume)
+
+
+def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
+    """Set the old policy, but only on a volume that a living claim holds.
+
+    On a Released volume, Delete would destroy the disk at once. No CSI driver can
+    recycle, so Recycle stays Retain.
+    """
+    if claim.reclaim_policy not in _RESTORABLE:
+        return
+    for _ in range(_TRIES):
+        volume = run.systems.client.find(resources.VOLUMES, name)
+        holder = run.systems.client.find(resources.CLAIMS, claim.name, run.plan.namespace)
+        if volume is None or not _is_held(volume, holder):
+            break
+        with contextlib.suppress(Conflict):  # the volume was changed since it was judged
+            _write_policy(run, volume, claim.reclaim_policy, unchanged=True)
+            return
+    run.tell(Notice("warning", f"volume {name} is held by no claim any more: it stays Retain"))
+
+
+def _is_held(volume: Raw, claim: Raw | None) -> bool:
+    reference = volume["spec"].get("claimRef") or {}
+    return (
+        claim is not None
+        and not is_terminating(claim)
+        and not is_terminating(volume)
+        and volume.get("status", {}).get("phase") == "Bound"
+        and reference.get("uid") == uid_of(claim)
+    )
 
 
 def _claims(run: Run) -> Iterator[ClaimPlan]:
     return (claim for replica in run.plan.replicas for claim in replica.claims)
 
 
-def _set_policy(run: Run, volume: str, uid: str, policy: str) -> None:
-    found = run.systems.client.get(resources.VOLUMES, volume)
-    if uid_of(found) != uid:
-        raise NeedsPerson(f"volume {volume} is not the one that was backed up (uid {uid})")
-    if found["spec"]["persistentVolumeReclaimPolicy"] == policy:
+def _retain(run: Run, claim: ClaimPlan) -> None:
+    volume = run.systems.client.get(resources.VOLUMES, claim.old_volume)
+    if uid_of(volume) != claim.old_volume_uid:
+        raise NeedsPerson(
+            f"volume {claim.old_volume} is not the one that was backed up "
+            f"(uid {claim.old_volume_uid})"
+        )
+    _write_policy(run, volume, "Retain", unchanged=False)
+
+
+def _write_policy(run: Run, volume: Raw, policy: str, *, unchanged: bool) -> None:
+    """Patch this very volume; with `unchanged`, only as it was seen."""
+    if volume["spec"]["persistentVolumeReclaimPolicy"] == policy:
         return
     run.guard()
+    name, metadata = name_of(volume), {"uid": uid_of(volume)}
+    if unchanged:
+        metadata["resourceVersion"] = resource_version_of(volume)
     intent = run.directory.journal.intent(
-        step=f"policy/{volume}",
+        step=f"policy/{name}",
         action=f"set-policy-{policy.lower()}",
-        object=_reference(found, volume),
+        object=_reference(volume, name),
     )
-    # The uid in the patch is a precondition: the server refuses to change it.
-    body = {"metadata": {"uid": uid}, "spec": {"persistentVolumeReclaimPolicy": policy}}
-    patched = run.systems.client.patch(resources.VOLUMES, volume, body)
+    # What the metadata names is a precondition: the server refuses to change it.
+    body = {"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": policy}}
+    patched = run.systems.client.patch(resources.VOLUMES, name, body)
     run.directory.journal.done(intent, {"resourceVersion": resource_version_of(patched)})
 
 

@@ -14,23 +14,24 @@ from typing import TypeVar
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
-from csi_migration.kube import NotSent, ReadFailed
+from csi_migration.kube import MaybeApplied, NotSent, ReadFailed, TooManyRequests
 from csi_migration.model.errors import Stopped
 from csi_migration.model.events import Event, Waiting
 from csi_migration.model.plan import MigrationPlan, Window
 from csi_migration.model.step import Wait
-from csi_migration.vsphere.errors import VCenterUnreachable
+from csi_migration.vsphere.errors import Faulted, VCenterUnreachable
 
 Tell = Callable[[Event], None]
 T = TypeVar("T")
 
-AWAY = (NotSent, ReadFailed, VCenterUnreachable)
-"""An API did not answer, and nothing was changed by asking."""
+TRANSIENT = (NotSent, ReadFailed, TooManyRequests, VCenterUnreachable, Faulted)
+"""A server did not answer, or not now, and nothing was changed by asking."""
 
 _POLL_SECONDS = 0.1
 _SLOW_POLL_SECONDS = 0.5
 _SLOW_AFTER_SECONDS = 15.0
 _TELL_AFTER_SECONDS = 0.5
+_LARGE = 50
 
 
 class WaitedTooLong(Stopped):
@@ -72,11 +73,18 @@ _TIMEOUTS = {
 }
 
 
-def timeout_of(wait: Wait, options: Options, grace_seconds: float) -> float:
+# Orphaning and adopting touch every pod of the set, one after the other.
+_SECONDS_PER_REPLICA = 0.5
+_OF_THE_WHOLE_SET = (Wait.ORPHANED, Wait.ADOPTED)
+
+
+def timeout_of(wait: Wait, options: Options, grace_seconds: float, replicas: int) -> float:
     """How long a wait may take. A pod's own grace period comes on top of its wait."""
     if wait is Wait.READY:
         return options.ready_timeout
-    return _TIMEOUTS[wait] + (grace_seconds if wait is Wait.POD_GONE else 0.0)
+    extra = grace_seconds if wait is Wait.POD_GONE else 0.0
+    extra += replicas * _SECONDS_PER_REPLICA if wait in _OF_THE_WHOLE_SET else 0.0
+    return _TIMEOUTS[wait] + extra
 
 
 class StopRequest:
@@ -122,22 +130,40 @@ class Run:
     stop: StopRequest
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether looking at all replicas is too much to do ten times a second."""
+        return len(self.plan.replicas) > _LARGE
+
     def guard(self) -> None:
-        """Called before every write and in every wait: are we still the one who may?"""
-        self.lease.hold()
+        """Called right before every write: are we still the one who may?"""
+        self.lease.require()
 
     def waiter(self, replica: str, step: str, timeout: float, way_out: str = "") -> Waiter:
         """A wait that begins now."""
         return Waiter(self, replica, step, timeout, way_out)
 
     def patiently(self, replica: str, look: Callable[[], T]) -> T:
-        """Look, again and again while an API is away. `look` must change nothing."""
+        """Look, again and again while an API is away.
+
+        `look` may write only after it has compared, so that beginning it again
+        after a lost answer repeats nothing blindly.
+        """
         wait = self.waiter(replica, "unreachable", self.options.unreachable_timeout)
         while True:
             try:
                 return look()
-            except AWAY as error:
+            except (*TRANSIENT, MaybeApplied) as error:
                 wait.pause(error.message)
+
+    def stop_if_asked(self) -> None:
+        """End the run here if somebody asked for it.
+
+        Raises:
+            Stopped: somebody did.
+        """
+        if self.stop.asked:
+            raise Stopped("Stopped at a safe point, as asked.")
 
 
 class Waiter:
@@ -166,7 +192,7 @@ class Waiter:
         Raises:
             WaitedTooLong: the time-out has passed.
         """
-        self._run.guard()
+        self._run.lease.keep()
         seconds = self.seconds
         if seconds >= _TELL_AFTER_SECONDS:
             self.told = True
@@ -177,4 +203,5 @@ class Waiter:
                 f"for: {reason}",
                 resolution=self._way_out,
             )
-        time.sleep(_POLL_SECONDS if seconds < _SLOW_AFTER_SECONDS else _SLOW_POLL_SECONDS)
+        is_slow = seconds > _SLOW_AFTER_SECONDS or self._run.is_large
+        time.sleep(_SLOW_POLL_SECONDS if is_slow else _POLL_SECONDS)

@@ -55,10 +55,10 @@ def new_run(
     agree(plan, found)
     with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
         held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
-        back_up(systems, snapshot, plan, held)
         lease = Lease.take(systems.client, request.namespace, request.statefulset)
         stop = StopRequest(lambda: tell(_stopping()))
         try:
+            back_up(systems, snapshot, plan, held)
             yield Run(systems, plan, options, held, lease, tell, stop)
         finally:
             _release(lease, tell)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from csi_migration.decide.manifests import with_claim_templates
 from csi_migration.decide.next_step import is_untouched, next_step, retreat_step
 from csi_migration.engine.actions import TITLES, Actor
 from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
-from csi_migration.engine.run import AWAY, Run, Waiter, timeout_of
+from csi_migration.engine.run import TRANSIENT, Run, Waiter, timeout_of
 from csi_migration.journal.errors import JournalBroken
-from csi_migration.kube import (
-    AlreadyExists,
-    Conflict,
-    MaybeApplied,
-    NotFound,
-    TooManyRequests,
-)
+from csi_migration.kube import AlreadyExists, Conflict, MaybeApplied, NotFound, TooManyRequests
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
-from csi_migration.model.events import StepDone, StepStarted
+from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
@@ -35,8 +30,10 @@ _MOVED = (Conflict, AlreadyExists, NotFound, TooManyRequests)
 # A write whose outcome is unknown: look again, and never repeat it blindly.
 _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 
-_MOST_TRIES = 20
-_CONFLICT_PAUSE_SECONDS = 0.2
+_MOST_TRIES = 60
+_SHORTEST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
+_PAUSE_GROWTH = 1.5
 
 
 class Retreated(Stopped):
@@ -44,19 +41,26 @@ class Retreated(Stopped):
 
 
 class Swap:
-    """The swap of one replica. `seconds_away` counts from its pod's deletion."""
+    """The swap of one replica. `seconds_away` counts from its pod's deletion.
+
+    `set_before` is the StatefulSet as it stands; it comes back with the claim
+    templates of the plan, or as it was if the swap is undone.
+    """
 
     def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw) -> None:
         self._run = run
         self._replica = replica
         self._set_before = set_before
         self.observer = Observer(run.systems, run.plan, replica)
-        self._actor = Actor(run.systems, run.plan, replica)
+        self._actor = Actor(run, replica)
+        self._actor.statefulset_manifest = with_claim_templates(
+            set_before, run.plan.statefulset_manifest
+        )
         self._sync = FullSync(run.systems.client)
         self._nudge = Nudge(run.systems.client, run.plan.namespace)
         self._tries: dict[Act, int] = {}
         self._waiting: AwaitIt | None = None
-        self._waiter: Waiter | None = None
+        self._waiters: dict[tuple[Wait, str], Waiter] = {}
         self._unreachable: Waiter | None = None
         self._left_at = 0.0
         self.seconds_away = 0.0
@@ -76,26 +80,39 @@ class Swap:
         try:
             return self._drive(next_step)
         except ToolError as error:
-            if (
-                isinstance(error, NeedsPerson | JournalBroken | LeaseLost)
-                or not self._can_retreat()
-            ):
+            if isinstance(error, NeedsPerson | JournalBroken | LeaseLost):
                 raise
+            self._undo(error)
+            raise
+
+    def _undo(self, error: ToolError) -> None:
+        """Raise Retreated once the replica is back; return if there is no way back."""
+        try:
+            if not self._can_retreat():
+                return
+            self._begin_anew()
             self._actor.statefulset_manifest = self._set_before
             self._drive(retreat_step)
-            raise Retreated(
-                f"{self._replica.pod}: {error.message}",
-                details=error.details,
-                state=f"{self._replica.pod} was not migrated; it runs again on its in-tree "
-                "volumes, under its StatefulSet.",
-                resolution=error.resolution,
-            ) from error
+        except ToolError as second:
+            text = f"the way back failed too: {second.message}"
+            self._run.tell(Notice("warning", text, self._replica.pod))
+            return
+        raise Retreated(
+            f"{self._replica.pod}: {error.message}",
+            details=error.details,
+            state=f"{self._replica.pod} was not migrated; it runs again on its in-tree "
+            "volumes, under its StatefulSet.",
+            resolution=error.resolution,
+        ) from error
 
     def _can_retreat(self) -> bool:
-        try:
-            return is_untouched(self._replica, self.observer.observe())
-        except ToolError:
-            return False  # the API is away, so there is nothing to retreat with
+        seen = self._run.patiently(self._replica.pod, self.observer.observe)
+        return is_untouched(self._replica, seen)
+
+    def _begin_anew(self) -> None:
+        self._tries.clear()
+        self._waiters.clear()
+        self._waiting = self._unreachable = None
 
     def _drive(self, decide: Decide) -> ReplicaSeen:
         while True:
@@ -105,7 +122,7 @@ class Swap:
                 if self._take(step, seen):
                     return seen
                 self._unreachable = None
-            except AWAY as error:
+            except TRANSIENT as error:
                 self._be_patient(error)
 
     def _take(self, step: Step, seen: ReplicaSeen) -> bool:
@@ -128,36 +145,32 @@ class Swap:
     # Acting -----------------------------------------------------------------------
 
     def _act(self, act: Act, seen: ReplicaSeen) -> None:
-        self._count(act)
         self._run.guard()
+        self._count(act)
         target = self._actor.target(act, seen)
-        step = f"{self._replica.pod}/{act.action.value}" + (f"/{act.claim}" if act.claim else "")
-        self._run.tell(StepStarted(self._replica.pod, act.action.value, TITLES[act.action]))
+        pod, action = self._replica.pod, act.action.value
+        self._run.tell(StepStarted(pod, action, TITLES[act.action]))
         journal, started = self._run.directory.journal, time.monotonic()
-        intent = journal.intent(
-            step=step,
-            action=act.action.value,
-            object=target.reference,
-            replica=self._replica.pod,
-        )
+        step = "/".join(filter(None, (pod, action, act.claim)))
+        intent = journal.intent(step=step, action=action, object=target.reference, replica=pod)
         try:
             result = self._actor.perform(act, seen)
         except _UNKNOWN as error:
             journal.note(f"answer to record {intent} lost: {error.message}")
+            self._pause(act, error)
         except _MOVED as error:
             journal.failed(intent, error.message)
-            time.sleep(getattr(error, "retry_after", None) or _CONFLICT_PAUSE_SECONDS)
+            self._pause(act, error)
         except ToolError as error:
             journal.failed(intent, error.message)
             raise
         else:
             journal.done(intent, result)
-            self._note_times(act)
             seconds = time.monotonic() - started
-            self._run.tell(StepDone(self._replica.pod, act.action.value, target.words, seconds))
-            if "diskId" in result:
-                self.observer.facts.disk_ids[act.claim] = result["diskId"]
-        self.observer.facts.forget_after(act.action, act.claim)
+            self._run.tell(StepDone(pod, action, target.words, seconds))
+            self._note(act, result)
+        finally:
+            self.observer.facts.forget_after(act.action, act.claim)
 
     def _count(self, act: Act) -> None:
         self._tries[act] = self._tries.get(act, 0) + 1
@@ -166,48 +179,63 @@ class Swap:
                 f"{self._replica.pod}: '{TITLES[act.action]}' had no effect in {_MOST_TRIES} tries"
             )
 
-    def _note_times(self, act: Act) -> None:
+    def _pause(self, act: Act, error: ToolError) -> None:
+        """Longer with every try, or as long as the server asks for."""
+        growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
+        asked: float = getattr(error, "retry_after", None) or 0.0
+        time.sleep(min(max(growing, asked), _LONGEST_PAUSE_SECONDS))
+
+    def _note(self, act: Act, result: dict[str, str]) -> None:
         if act.action is Action.DELETE_POD:
             self._left_at = time.monotonic()
+        if "diskId" in result:
+            self.observer.facts.disk_ids[act.claim] = result["diskId"]
 
     # Waiting ----------------------------------------------------------------------
 
     def _await(self, step: AwaitIt) -> None:
-        if self._waiting is None or (self._waiting.wait, self._waiting.claim) != (
-            step.wait,
-            step.claim,
-        ):
+        if self._waiting and (self._waiting.wait, self._waiting.claim) != (step.wait, step.claim):
             self._waited()
-            limit = timeout_of(step.wait, self._run.options, self._replica.grace_seconds)
-            self._waiter = self._run.waiter(self._replica.pod, step.wait.value, limit)
         self._waiting = step
-        self._help_along(step)
-        assert self._waiter is not None  # noqa: S101  set with _waiting
-        self._waiter.pause(step.reason)
+        waiter = self._waiter(step)
+        self._help_along(step, waiter.seconds)
+        waiter.pause(step.reason)
         self.observer.facts.forget_for(step.wait, step.claim)
 
-    def _help_along(self, step: AwaitIt) -> None:
+    def _waiter(self, step: AwaitIt) -> Waiter:
+        """One for each kind of wait, so that taking turns does not make them endless."""
+        key = (step.wait, step.claim)
+        if key not in self._waiters:
+            limit = timeout_of(
+                step.wait,
+                self._run.options,
+                self._replica.grace_seconds,
+                len(self._run.plan.replicas),
+            )
+            self._waiters[key] = self._run.waiter(self._replica.pod, step.wait.value, limit)
+        return self._waiters[key]
+
+    def _help_along(self, step: AwaitIt, seconds: float) -> None:
         """What makes a wait shorter without changing its outcome."""
-        seconds = self._waiter.seconds if self._waiter else 0.0
         if step.wait is Wait.BOUND:
             self._nudge.touch(step.claim)
         if step.wait in (Wait.REGISTERED, Wait.UNREGISTERED):
             self._sync.ask_when_due(seconds)
 
     def _waited(self) -> None:
-        if self._waiting is None or self._waiter is None:
+        step, self._waiting = self._waiting, None
+        if step is None:
             return
-        if self._waiting.wait is Wait.BOUND:
-            self._nudge.clear(self._waiting.claim)
-        if self._waiting.wait is Wait.READY and self._left_at:
+        if step.wait is Wait.BOUND:
+            self._nudge.clear(step.claim)
+        if step.wait is Wait.READY and self._left_at:
             self.seconds_away = time.monotonic() - self._left_at
-        if self._waiter.told:
-            step, seconds = self._waiting.wait.value, self._waiter.seconds
-            self._run.tell(StepDone(self._replica.pod, step, "", seconds))
-        self._waiting = self._waiter = None
+        waiter = self._waiter(step)
+        if waiter.told:
+            self._run.tell(StepDone(self._replica.pod, step.wait.value, "", waiter.seconds))
 
     def _be_patient(self, error: ToolError) -> None:
-        """An API is away: hold still, ask again, and give up only after a good while."""
+        """A server is away: hold still, ask again, and give up only after a good while."""
         if self._unreachable is None:
             self._unreachable = self._run.waiter(
                 self._replica.pod, "unreachable", self._run.options.unreachable_timeout

@@ -76,6 +76,7 @@ class MigrationPlan:
         selector: the set's label selector in its query form.
         statefulset_manifest: the set to come.
         original: the set as it was backed up.
+        min_ready_seconds: how long a pod must be Ready to count as available.
         replicas: highest ordinal first, the order of the swaps.
     """
 
@@ -86,4 +87,5 @@ class MigrationPlan:
     selector: str
     statefulset_manifest: Raw
     original: Raw
+    min_ready_seconds: float
     replicas: tuple[ReplicaPlan, ...]
