@@ -12,7 +12,7 @@ STAMP := $(VENV)/.made-from-the-lock
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test go-test check format lock clean
+.PHONY: help venv demo test unit lab-test mutations go-test check format lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ unit: $(STAMP) ## Run the tests that need nothing but Python
 
 lab-test: $(STAMP) ## Run the tests on the lab
 	$(BIN)/pytest tests/lab
+
+mutations: $(STAMP) ## Break the tool on purpose and see which tests notice
+	$(BIN)/python -m tests.mutations
 
 go-test: $(STAMP) ## Vet and test the lab's Go parts
 	$(BIN)/python -m lab go vet ./...

@@ -1,6 +1,6 @@
 """What must never happen during a migration, judged from outside on a real control plane.
 
-`python -m tests.mutations` breaks the tool on purpose and expects these to fail.
+`make mutations` breaks the tool on purpose and expects these to fail.
 """
 
 from __future__ import annotations
@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from lab.client import Object
 from lab.manifests import Workload
-from tests.lab.history import History, Moment
 from tests.lab.labkit import Lab, ToolRun, Trial
+from tests.lab.witness import DELETED, Change, Witness
 
-States = list[tuple[Moment, dict[tuple[str, str], dict[str, Any]]]]
-CLAIMS = ("data", "logs")
-PODS = ("web-0", "web-1")
+There = dict[tuple[str, str], Object]
+"""Every object that is there at one moment, by kind and name."""
+
+# Policy Delete, so that a mistake really destroys a disk.
+WORKLOAD = Workload("safety", replicas=2, claims=("data", "logs"), reclaim_policy="Delete")
+CLAIMS = set(WORKLOAD.claim_names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +30,43 @@ class Watched:
 
     trial: Trial
     run: ToolRun
-    states: States
+    states: list[tuple[Change, There]]
 
 
 @pytest.fixture(scope="module")
 def watched(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Policy Delete, so that a mistake really destroys a disk."""
-    workload = Workload("safety", replicas=len(PODS), claims=CLAIMS, reclaim_policy="Delete")
     directory = tmp_path_factory.mktemp("safety") / "work"
-    with Trial(lab, workload, "user", directory) as trial:
-        with History(trial.cluster) as history:
-            run = trial.migrate("--soak-seconds", "1")
-        yield Watched(trial, run, [(moment, dict(there)) for moment, there in history.states()])
+    with Trial(lab, WORKLOAD, "user", directory) as trial:
+        with Witness(trial.cluster, WORKLOAD.namespace) as witness:
+            run = trial.migrate()
+        yield Watched(trial, run, list(states(witness)))
 
 
-def claims_in(there: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    kinds = ((kind, body) for (kind, _), body in there.items())
-    return {b["metadata"]["name"]: b for kind, b in kinds if kind == "PersistentVolumeClaim"}
+def states(witness: Witness) -> Iterator[tuple[Change, There]]:
+    """Each change, and what is there right after it."""
+    there: There = {}
+    kinds = ("PersistentVolume", "PersistentVolumeClaim", "StatefulSet", "VolumeAttachment")
+    for change in witness.changes(*kinds):
+        if change.type == DELETED:
+            there = {key: item for key, item in there.items() if key != (change.kind, change.name)}
+        else:
+            there = there | {(change.kind, change.name): change.item}
+        yield change, there
 
 
-def volumes_of(there: dict[tuple[str, str], dict[str, Any]], claim: str) -> list[dict[str, Any]]:
-    """The volumes whose claimRef names the claim."""
+def of_kind(there: There, kind: str) -> list[Object]:
+    return [item for (found, _), item in there.items() if found == kind]
+
+
+def volumes_of(there: There, claim: str) -> list[Object]:
+    """The volumes that a claim of this test's namespace has or had."""
+    reference = (WORKLOAD.namespace, claim)
     return [
-        body
-        for (kind, _), body in there.items()
-        if kind == "PersistentVolume"
-        and (body["spec"].get("claimRef") or {}).get("name") == claim
-        and body["spec"]["claimRef"]["namespace"] == "safety"
+        volume
+        for volume in of_kind(there, "PersistentVolume")
+        if (found := volume["spec"].get("claimRef"))
+        and (found["namespace"], found["name"]) == reference
     ]
-
-
-def claim_names() -> list[str]:
-    return [f"{claim}-{pod}" for claim in CLAIMS for pod in PODS]
 
 
 def test_the_migration_succeeds_and_loses_nothing(watched: Watched) -> None:
@@ -66,52 +74,43 @@ def test_the_migration_succeeds_and_loses_nothing(watched: Watched) -> None:
     watched.trial.assert_migrated()
 
 
-def test_no_claim_goes_while_its_volume_could_be_deleted(watched: Watched) -> None:
-    before: dict[tuple[str, str], dict[str, Any]] = {}
+def test_no_claim_goes_while_its_disk_could_be_deleted(watched: Watched) -> None:
     gone = set()
-    for moment, there in watched.states:
-        if moment.kind == "PersistentVolumeClaim" and moment.is_gone:
-            policies = {
-                v["spec"]["persistentVolumeReclaimPolicy"] for v in volumes_of(before, moment.name)
-            }
-            assert policies == {"Retain"}, moment.name
-            gone.add(moment.name)
-        before = there
-    assert gone == set(claim_names())
+    for change, there in watched.states:
+        if change.kind == "PersistentVolumeClaim" and change.type == DELETED:
+            volumes = volumes_of(there, change.name)
+            policies = {v["spec"]["persistentVolumeReclaimPolicy"] for v in volumes}
+            assert policies == {"Retain"}, change.name
+            gone.add(change.name)
+    assert gone == CLAIMS
 
 
 def test_the_new_volume_is_made_only_after_the_old_one_is_gone(watched: Watched) -> None:
-    for moment, there in watched.states:
-        for claim in claim_names():
-            assert len(volumes_of(there, claim)) <= 1, (moment.name, claim)
+    for change, there in watched.states:
+        for claim in CLAIMS:
+            assert len(volumes_of(there, claim)) <= 1, (change.name, claim)
 
 
-def test_nothing_is_deleted_or_made_while_the_disk_is_attached(watched: Watched) -> None:
-    """No attachment of a claim's old volume is left when the claim is asked to go."""
+def test_no_claim_is_asked_to_go_while_its_disk_is_attached(watched: Watched) -> None:
     asked = set()
-    for moment, there in watched.states:
-        going = moment.body["metadata"].get("deletionTimestamp")
-        if moment.kind != "PersistentVolumeClaim" or not (going or moment.is_gone):
-            continue
-        volume = moment.body["spec"]["volumeName"]
-        attached = [
-            name
-            for (kind, name), body in there.items()
-            if kind == "VolumeAttachment"
-            and body["spec"]["source"].get("persistentVolumeName") == volume
-        ]
-        assert attached == [], moment.name
-        asked.add(moment.name)
-    assert asked == set(claim_names())
+    for change, there in watched.states:
+        is_going = change.item["metadata"].get("deletionTimestamp") or change.type == DELETED
+        if change.kind == "PersistentVolumeClaim" and is_going:
+            attachments = of_kind(there, "VolumeAttachment")
+            attached = {a["spec"]["source"].get("persistentVolumeName") for a in attachments}
+            assert change.item["spec"]["volumeName"] not in attached, change.name
+            asked.add(change.name)
+    assert asked == CLAIMS
 
 
 def test_the_set_is_away_whenever_a_claim_is_missing(watched: Watched) -> None:
     begun = False
-    for moment, there in watched.states:
-        present = set(claims_in(there)) & set(claim_names())
-        begun = begun or present == set(claim_names())
-        if begun and present != set(claim_names()):
-            assert ("StatefulSet", "web") not in there, moment.name
+    for change, there in watched.states:
+        claims = {claim["metadata"]["name"] for claim in of_kind(there, "PersistentVolumeClaim")}
+        begun = begun or claims >= CLAIMS
+        if begun and not claims >= CLAIMS:
+            assert of_kind(there, "StatefulSet") == [], change.name
+    assert begun
 
 
 def test_every_deletion_names_the_uid_of_what_it_deletes(watched: Watched) -> None:
@@ -119,9 +118,7 @@ def test_every_deletion_names_the_uid_of_what_it_deletes(watched: Watched) -> No
     deletions = [
         entry
         for entry in map(json.loads, log)
-        if entry["verb"] == "delete"
-        and entry["user"]["username"] == "migration-tool"
-        and entry["objectRef"].get("resource") != "leases"
+        if entry["verb"] == "delete" and entry["user"]["username"] == "migration-tool"
     ]
     assert deletions
     for entry in deletions:

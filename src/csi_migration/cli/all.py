@@ -14,7 +14,6 @@ from csi_migration.model.errors import Stopped
 
 if TYPE_CHECKING:
     from csi_migration.engine.start import Agree
-    from csi_migration.model.finding import Finding
     from csi_migration.model.plan import MigrationPlan
 
 
@@ -105,14 +104,9 @@ def _recorded(arguments: dict[str, Any]) -> dict[str, Any]:
 def _agree_unless(*, yes: bool) -> Agree:
     """Ask on a terminal; scripts that call the tool as they always did are not asked."""
 
-    def agree(plan: MigrationPlan, found: tuple[Finding, ...]) -> None:
+    def agree(plan: MigrationPlan) -> None:
         if yes or not sys.stdin.isatty():
             return
-        from csi_migration.model.finding import Severity
-
-        for finding in found:
-            if finding.severity is Severity.WARNING:
-                click.echo(f"Warning: {finding.subject}: {finding.message}", err=True)
         question = f"Migrate {len(plan.replicas)} replicas of {plan.namespace}/{plan.statefulset}?"
         if not click.confirm(question, err=True):
             raise Stopped("Called off.", state="Nothing was changed.")

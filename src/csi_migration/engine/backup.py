@@ -96,11 +96,15 @@ For replica `POD` (replicas and their objects are listed below):
    then `kubectl -n $namespace delete pvc CLAIM` and `kubectl delete pv CSI_VOLUME`.
    Never leave out the patch and the wait: without them the disk may be deleted.
 4. For each claim that is missing now: if its in-tree volume is still there, see that its policy
-   is Retain and delete it (`kubectl delete pv VOLUME`), since it remembers the old claim. Then
+   is Retain and delete it (`kubectl delete pv VOLUME`), since it remembers the old claim.
+   Give the driver a minute: it lets go of a disk only after its volume is gone, and what is
+   made before that is un-registered with it. Then
    `kubectl create -f restore/volumes/VOLUME.json`, then
-   `kubectl create -f restore/claims/CLAIM.json`, and wait until it is Bound.
+   `kubectl create -f restore/claims/CLAIM.json`, and wait until it is Bound, which can take
+   half a minute.
 5. `kubectl create -f restore/pods/POD.json` and wait until it is Ready.
-6. When all replicas are back: `kubectl create -f restore/statefulset.json`.
+6. When every claim of every replica is there, on whichever volume:
+   `kubectl create -f restore/statefulset.json`.
 7. Give the in-tree volumes their reclaim policies back (last column below).
 
 ## Replicas and their volumes

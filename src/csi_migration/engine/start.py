@@ -20,15 +20,15 @@ from csi_migration.journal.record import Identity
 from csi_migration.kube import KubernetesError, resources
 from csi_migration.model.errors import Blocked
 from csi_migration.model.events import Notice
-from csi_migration.model.finding import Finding
+from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
 from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
 TOOL = "statefulset-csi-migration-tool"
 
-Agree = Callable[[MigrationPlan, tuple[Finding, ...]], None]
-"""Shows the person what will happen; raises to call it off."""
+Agree = Callable[[MigrationPlan], None]
+"""Asks the person whether to go on; raises to call it off."""
 
 
 @contextmanager
@@ -51,8 +51,9 @@ def new_run(
     """
     snapshot, found = preflight(systems, request)
     _require_passed(found)
+    _tell_warnings(found, tell)
     plan = plan_of(snapshot)
-    agree(plan, found)
+    agree(plan)
     with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
         held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
         lease = Lease.take(systems.client, request.namespace, request.statefulset)
@@ -73,6 +74,13 @@ def _require_passed(found: tuple[Finding, ...]) -> None:
             state="Nothing was changed.",
             resolution="Clear them, then try again; `preflight` prints them with what to do.",
         )
+
+
+def _tell_warnings(found: tuple[Finding, ...], tell: Tell) -> None:
+    for finding in found:
+        if finding.severity is Severity.WARNING:
+            text = f"{finding.subject}: {finding.message} [{finding.id}]. {finding.resolution}"
+            tell(Notice("warning", text))
 
 
 def _identity(systems: Systems, snapshot: Snapshot) -> Identity:

@@ -98,6 +98,8 @@ class TerminalView:
                 self._statefulset = event.statefulset
                 self._rows = dict.fromkeys(("", *event.replicas), Row())
                 self._console.print(Text(started(event)))
+                # Not before: a question may be asked first, and must stay readable.
+                self._live.start()
             case Notice():
                 self._console.print(Text.from_ansi(notice(event, self._paint)))
             case RunEnded():
@@ -106,7 +108,6 @@ class TerminalView:
                 self._take(event)
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
