@@ -54,14 +54,18 @@ MUTATIONS = (
     Mutation(
         "no-retain",
         "does not set the reclaim policy to Retain",
-        (("engine/migrate.py", "        retain_everything(run)\n", ""),),
+        (("engine/migrate.py", '        run.patiently("", lambda: retain_everything(run))\n', ""),),
         (_SAFETY,),
     ),
     Mutation(
         "no-retain-no-guards",
         "does not set Retain and skips both later looks at the policy",
         (
-            ("engine/migrate.py", "        retain_everything(run)\n", ""),
+            (
+                "engine/migrate.py",
+                '        run.patiently("", lambda: retain_everything(run))\n',
+                "",
+            ),
             (
                 "decide/next_step.py",
                 "if seen.old_volume.presence is Presence.OLD and not seen.retain:",

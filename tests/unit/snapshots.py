@@ -130,6 +130,11 @@ def volume(ordinal: int) -> Raw:
     }
 
 
+def csi_volume(name: str, disk_id: str) -> Raw:
+    source = {"driver": "csi.vsphere.vmware.com", "volumeHandle": disk_id}
+    return {"metadata": metadata(name), "spec": {"csi": source}}
+
+
 def storage_class(name: str, provisioner: str) -> Raw:
     return {"metadata": metadata(name), "provisioner": provisioner}
 
@@ -157,6 +162,19 @@ def budget(allowed: int) -> Raw:
     }
 
 
+def autoscaler(kind: str = "StatefulSet", name: str = "web") -> Raw:
+    target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    return {"metadata": metadata("web"), "spec": {"scaleTargetRef": target}}
+
+
+def accepted(returned: Raw) -> DryRun:
+    return DryRun("statefulset/web", accepted=True, returned=returned)
+
+
+def refused(message: str) -> DryRun:
+    return DryRun("pvc/data-web-0", accepted=False, message=message)
+
+
 def healthy() -> Snapshot:
     return Snapshot(
         request=Request(NAMESPACE, "web", "standard", "standard-rwo", Window.REPLICA),
@@ -172,9 +190,10 @@ def healthy() -> Snapshot:
         },
         namespace_pods=tuple(pod(o) for o in range(2)),
         budgets=(budget(1),),
+        autoscalers=(),
         csi_nodes={"node-1": csi_node("node-1")},
         disks={f"data-web-{o}": look(o) for o in range(2)},
-        dry_runs=(DryRun("statefulset/web", accepted=True, returned=statefulset()),),
+        dry_runs=(accepted(statefulset()),),
     )
 
 

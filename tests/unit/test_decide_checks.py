@@ -9,7 +9,7 @@ import pytest
 
 from csi_migration.decide.catalogue import CHECKS, blockers, findings
 from csi_migration.decide.plan import plan_of
-from csi_migration.model.finding import Severity
+from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.plan import Window
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, DryRun, Snapshot
 from tests.unit import snapshots
@@ -19,8 +19,17 @@ OWNER = {"kind": "Cluster", "name": "web", "uid": "u", "controller": True}
 TERMINATING = "2026-01-01T00:00:00Z"
 
 
+def echoed(snapshot: Snapshot) -> tuple[DryRun, ...]:
+    """The server returns the set as it is."""
+    return (snapshots.accepted(snapshot.statefulset),)
+
+
+def told(snapshot: Snapshot) -> list[Finding]:
+    return [f for f in findings(snapshot) if f.severity is not Severity.PASSED]
+
+
 def fired(snapshot: Snapshot) -> set[str]:
-    return {f.id for f in findings(snapshot) if f.severity is not Severity.PASSED}
+    return {f.id for f in told(snapshot)}
 
 
 def test_a_healthy_set_passes_every_check() -> None:
@@ -41,6 +50,8 @@ MISFITS: list[tuple[str, str, Any]] = [
     ("set-steady", "statefulset/status/observedGeneration", 0),
     ("set-steady", "statefulset/status/currentRevision", "web-old"),
     ("set-steady", "statefulset/status/replicas", 1),
+    ("replicas-ready", "statefulset/status/availableReplicas", 1),
+    ("replicas-ready", "statefulset/spec/minReadySeconds", 30),
     ("set-steady", "statefulset/metadata/deletionTimestamp", TERMINATING),
     ("replicas-ready", "pods/0/status/conditions", []),
     ("replicas-ready", "pods/0/metadata/deletionTimestamp", TERMINATING),
@@ -56,6 +67,8 @@ MISFITS: list[tuple[str, str, Any]] = [
     ("gitops", "statefulset/metadata/annotations", {"argocd.argoproj.io/tracking-id": "x"}),
     ("set-finalizers", "statefulset/metadata/finalizers", ["shop.example/own"]),
     ("disruption-budget", "budgets", (snapshots.budget(0),)),
+    ("autoscaler", "autoscalers", (snapshots.autoscaler(),)),
+    ("autoscaler", "autoscalers", None),
     ("classes", "classes/standard-rwo/provisioner", "other.example"),
     ("classes", "classes/standard", None),
     ("claim-templates", "statefulset/spec/volumeClaimTemplates", []),
@@ -73,7 +86,18 @@ MISFITS: list[tuple[str, str, Any]] = [
         "volumes/pvc-0/spec/vsphereVolume/volumePath",
         "[/DC0/datastore/ds]kubevols/disk-1",
     ),
+    ("volume-paths", "volumes/other", snapshots.csi_volume("other", "fcd-0")),
+    ("volume-finalizers", "claims/data-web-0/metadata/finalizers", ["shop.example/own"]),
+    (
+        "volume-finalizers",
+        "volumes/pvc-0/metadata/finalizers",
+        ["kubernetes.io/pv-protection", "external-attacher/other-driver"],
+    ),
+    ("reclaim-policy", "volumes/pvc-0/spec/persistentVolumeReclaimPolicy", "Recycle"),
     ("claims-settled", "claims/data-web-0/spec/resources/requests/storage", "2Gi"),
+    ("claims-settled", "claims/data-web-0/status/capacity/storage", "2Gi"),
+    ("claims-settled", "volumes/pvc-0/spec/capacity/storage", "2Gi"),
+    ("claims-settled", "claims/data-web-0/status/allocatedResourceStatuses", {"storage": "x"}),
     (
         "claims-settled",
         "claims/data-web-0/status/conditions",
@@ -89,11 +113,12 @@ MISFITS: list[tuple[str, str, Any]] = [
         ({"metadata": {"name": "va"}, "status": {"detachError": {"message": "m"}}},),
     ),
     ("disks-found", "disks/data-web-0", DiskLook(problem="not there")),
+    ("machines-readable", "unreadable_machines", ("node-1",)),
     ("one-vcenter", "vcenters", 2),
     ("certificates", "unverified", ("vCenter's certificate is not verified",)),
     ("permissions", "denied", ("create pods",)),
     ("vcenter-privileges", "missing_privileges", ("Cns.Searchable on Datacenters",)),
-    ("dry-runs", "dry_runs", (DryRun("pod/web-0", accepted=False, message="no"),)),
+    ("dry-runs", "dry_runs", (*healthy().dry_runs, snapshots.refused("no"))),
 ]
 
 
@@ -102,6 +127,8 @@ def test_a_misfit_is_named_by_its_check_alone(check: str, path: str, value: Any)
     snapshot = changed(healthy(), path, value)
     if check == "topology":
         snapshot = changed(snapshot, "csi_nodes/node-1/spec/drivers/0/topologyKeys", [])
+    if path.startswith("statefulset/"):
+        snapshot = replace(snapshot, dry_runs=echoed(snapshot))
 
     assert fired(snapshot) == {check}
 
@@ -145,9 +172,137 @@ def test_a_stale_record_of_the_driver_is_named() -> None:
 
 def test_a_template_that_comes_back_changed_is_named() -> None:
     returned = changed(snapshots.statefulset(), "spec/template/spec/hostname", "x")
-    answer = DryRun("statefulset/web", accepted=True, returned=returned)
+    (finding,) = told(replace(healthy(), dry_runs=(snapshots.accepted(returned),)))
 
-    assert fired(replace(healthy(), dry_runs=(answer,))) == {"template-unchanged"}
+    assert finding.id == "template-unchanged"
+    assert "another template, so every pod would restart" in finding.message
+
+
+def test_a_spec_that_comes_back_changed_is_named_by_its_fields() -> None:
+    returned = changed(snapshots.statefulset(), "spec/replicas", 3)
+    returned = changed(returned, "spec/podManagementPolicy", "Parallel")
+    (finding,) = told(replace(healthy(), dry_runs=(snapshots.accepted(returned),)))
+
+    assert finding.id == "template-unchanged"
+    assert finding.message.endswith("another podManagementPolicy, replicas")
+
+
+def test_a_set_whose_dry_run_was_refused_is_not_passed_as_unchanged() -> None:
+    refusal = DryRun("statefulset/web", accepted=False, message="no")
+    found = {f.id: f.severity for f in told(replace(healthy(), dry_runs=(refusal,)))}
+
+    assert found == {"dry-runs": Severity.BLOCKER, "template-unchanged": Severity.WARNING}
+
+
+def test_claim_templates_may_come_back_changed() -> None:
+    returned = changed(
+        snapshots.statefulset(), "spec/volumeClaimTemplates/0/spec/storageClassName", "standard-rwo"
+    )
+
+    assert fired(replace(healthy(), dry_runs=(snapshots.accepted(returned),))) == set()
+
+
+_CLAIMS = "persistentvolumeclaims"
+_OF_CLASS = f"standard-rwo.storageclass.storage.k8s.io/{_CLAIMS}"
+
+
+@pytest.mark.parametrize(
+    ("message", "severity"),
+    [
+        ('admission webhook "own.shop" denied the request: no', Severity.BLOCKER),
+        ('failed calling webhook "own.shop": connection refused', Severity.BLOCKER),
+        ('admission webhook "own.shop" does not support dry run', Severity.WARNING),
+        (
+            f"exceeded quota: shop, requested: {_CLAIMS}=1, used: {_CLAIMS}=2, limited: 2",
+            Severity.WARNING,
+        ),
+        (
+            f"exceeded quota: shop, requested: {_CLAIMS}=1,{_OF_CLASS}=1, used: {_CLAIMS}=2",
+            Severity.BLOCKER,
+        ),
+        ("insufficient quota to match these scopes: [{PriorityClass In [a]}]", Severity.BLOCKER),
+    ],
+    ids=["policy", "webhook away", "webhook unasked", "quota", "quota of a class", "quota scope"],
+)
+def test_a_refusal_weighs_what_it_says_of_the_object_to_come(
+    message: str, severity: Severity
+) -> None:
+    answers = (*healthy().dry_runs, snapshots.refused(message))
+    (finding,) = told(replace(healthy(), dry_runs=answers))
+
+    assert (finding.id, finding.severity) == ("dry-runs", severity)
+    assert message in finding.message
+
+
+ALL_WELL: list[tuple[str, Any]] = [
+    ("claims/data-web-0/spec/resources/requests/storage", "1024Mi"),
+    ("claims/data-web-0/spec/resources/requests/storage", "900M"),
+    ("claims/data-web-0/status/capacity/storage", "1073741824"),
+    ("claims/data-web-0/status/capacity", None),
+    ("statefulset/status/availableReplicas", 2),
+    ("statefulset/spec/updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {}}),
+    ("autoscalers", (snapshots.autoscaler("Deployment"), snapshots.autoscaler(name="other"))),
+    ("volumes/other", snapshots.csi_volume("other", "fcd-9")),
+    (
+        "volumes/other",
+        {
+            "metadata": snapshots.metadata("other"),
+            "spec": {"csi": {"driver": "other.example", "volumeHandle": "fcd-0"}},
+        },
+    ),
+    (
+        "volumes/pvc-0/metadata/finalizers",
+        [
+            "kubernetes.io/pv-protection",
+            "kubernetes.io/pv-controller",
+            "external-provisioner.volume.kubernetes.io/finalizer",
+            "external-attacher/csi-vsphere-vmware-com",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), ALL_WELL)
+def test_what_does_no_harm_is_not_named(path: str, value: Any) -> None:
+    snapshot = changed(healthy(), path, value)
+
+    assert fired(replace(snapshot, dry_runs=echoed(snapshot))) == set()
+
+
+def test_a_replica_that_is_ready_too_short_is_not_available() -> None:
+    snapshot = changed(healthy(), "statefulset/spec/minReadySeconds", 30)
+    snapshot = replace(snapshot, dry_runs=echoed(snapshot))
+
+    assert fired(changed(snapshot, "statefulset/status/availableReplicas", 2)) == set()
+    assert fired(changed(snapshot, "statefulset/status/availableReplicas", 1)) == {"replicas-ready"}
+
+
+def test_with_on_delete_only_the_pods_tell_the_revision() -> None:
+    snapshot = changed(healthy(), "statefulset/spec/updateStrategy", {"type": "OnDelete"})
+    snapshot = changed(snapshot, "statefulset/status/currentRevision", "web-old")
+    snapshot = replace(snapshot, dry_runs=echoed(snapshot))
+    behind = changed(snapshot, "pods/0/metadata/labels/controller-revision-hash", "web-old")
+
+    assert fired(snapshot) == set()
+    assert fired(behind) == {"revisions-equal"}
+
+
+def test_a_budget_on_labels_that_only_one_live_pod_has_is_seen() -> None:
+    budget = changed(snapshots.budget(0), "spec/selector", {"matchLabels": {"role": "primary"}})
+    snapshot = replace(healthy(), budgets=(budget,))
+    labels = snapshots.LABELS | {"controller-revision-hash": snapshots.REVISION}
+
+    assert fired(snapshot) == set()
+    assert fired(changed(snapshot, "pods/1/metadata/labels", labels | {"role": "primary"})) == {
+        "disruption-budget"
+    }
+
+
+def test_a_volume_on_the_recorded_disk_is_named_when_the_catalog_knows_none() -> None:
+    snapshot = changed(healthy(), "volumes/other", snapshots.csi_volume("other", "fcd-9"))
+    look = replace(snapshots.look(0), disk=None, recorded_id="fcd-9")
+
+    assert "volume-paths" in fired(changed(snapshot, "disks/data-web-0", look))
 
 
 def test_what_was_not_looked_at_is_not_passed() -> None:
@@ -159,7 +314,8 @@ def test_what_was_not_looked_at_is_not_passed() -> None:
 def test_a_run_long_window_and_a_single_replica_are_warned_of_only() -> None:
     snapshot = changed(healthy(), "statefulset/spec/replicas", 1)
     snapshot = changed(snapshot, "statefulset/status/replicas", 1)
-    snapshot = replace(snapshot, request=replace(snapshot.request, window=Window.RUN))
+    request = replace(snapshot.request, window=Window.RUN)
+    snapshot = replace(snapshot, request=request, dry_runs=echoed(snapshot))
 
     assert fired(snapshot) == {"single-replica", "window"}
     assert blockers(findings(snapshot)) == ()

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from csi_migration.model.disk import DiskFile, DiskPath
 from csi_migration.vsphere import files
-from csi_migration.vsphere.disks import holds
+from csi_migration.vsphere.disks import holders_in, holds
 from csi_migration.vsphere.errors import DatastoreNotFound
-from csi_migration.vsphere.inventory import Attachment, Datastore
+from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, Properties, hardware_of
 
 PATH = DiskPath("LUN 7 (fast)", "kubevols/web 0.vmdk")
 FILE = DiskFile(PATH, "datastore-7", "/Production/DC0", 0)
@@ -125,3 +125,33 @@ def test_a_device_holds_a_disk_by_file_by_id_or_as_a_delta(
 
 def test_a_device_without_an_id_does_not_hold_a_disk_without_one() -> None:
     assert not holds(replace(DEVICE, file=OTHER), PATH, None)
+
+
+@pytest.mark.parametrize(
+    ("power", "counts"),
+    [("poweredOn", True), ("suspended", True), (None, True), ("poweredOff", False)],
+)
+def test_a_machine_without_readable_devices_may_hold_any_disk_unless_it_is_off(
+    power: str | None, *, counts: bool
+) -> None:
+    values = {"name": "node-3"} | ({"runtime.powerState": power} if power else {})
+    found = hardware_of([Properties("vm-3", values)])
+    words = ("vm node-3, whose devices vCenter can't read",) if counts else ()
+    assert holders_in(found, PATH, "id-1") == words
+
+
+def test_a_machine_without_disks_holds_nothing() -> None:
+    values = {"name": "node-3", "runtime.powerState": "poweredOn", "config.hardware.device": []}
+    assert hardware_of([Properties("vm-3", values)]) == Hardware((), ())
+
+
+def test_a_machine_that_vanished_while_it_was_read_is_called_by_its_id() -> None:
+    assert hardware_of([Properties("vm-3", {})]).unreadable == ("vm-3",)
+
+
+def test_the_holders_are_those_that_are_known_and_those_that_nobody_can_tell_of() -> None:
+    found = Hardware((DEVICE, DEVICE, replace(DEVICE, vm="node-2", file=OTHER)), ("node-3",))
+    assert holders_in(found, PATH, None) == (
+        "vm node-1",
+        "vm node-3, whose devices vCenter can't read",
+    )

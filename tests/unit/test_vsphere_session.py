@@ -21,7 +21,7 @@ from csi_migration.vsphere.errors import (
 from csi_migration.vsphere.inventory import Datastore
 from csi_migration.vsphere.session import Session
 from csi_migration.vsphere.trust import Trust
-from tests.unit.vsphere_server import Cut, Server, fault, serving, vcenter_at
+from tests.unit.vsphere_server import XSI, Cut, Server, fault, serving, vcenter_at
 
 FILE = DiskFile(DiskPath("ds", "dir/x.vmdk"), "datastore-1", "/Production/DC0", 1)
 NO_SESSION = (
@@ -203,6 +203,44 @@ def test_another_fault_keeps_its_type(session: Session, server: Server) -> None:
     with pytest.raises(Faulted) as faulted:
         Disks(session).protect("datastore-1", "id-1")
     assert faulted.value.fault == "vim.fault.InvalidState"
+
+
+def entry(disk_id: str, path: str) -> str:
+    return (
+        f"<config><id><id>{disk_id}</id></id><name>n</name>"
+        "<createTime>2026-01-01T00:00:00Z</createTime>"
+        f'<backing xmlns:xsi="{XSI}" xsi:type="BaseConfigInfoDiskFileBackingInfo">'
+        '<datastore type="Datastore">datastore-1</datastore>'
+        f"<filePath>{path}</filePath><provisioningType>thin</provisioningType></backing>"
+        "<capacityInMB>1</capacityInMB></config>"
+    )
+
+
+def test_a_broken_entry_of_the_catalog_does_not_hide_the_others(
+    session: Session, server: Server
+) -> None:
+    ids = "<id>broken</id></returnval><returnval><id>id-1</id>"
+    server.answers["ListVStorageObject"] = lambda: ids
+    ours = entry("id-1", str(FILE.path))
+    server.answers["RetrieveVStorageObject"] = in_turn(fault("InvalidState"), ours, ours)
+    found = Disks(session).find(FILE)
+    assert found is not None
+    assert found.id == "id-1"
+
+
+def test_a_fault_of_the_disk_that_was_asked_for_is_raised(session: Session, server: Server) -> None:
+    server.answers["RetrieveVStorageObject"] = lambda: fault("InvalidState")
+    with pytest.raises(Faulted):
+        Disks(session).find(FILE, "id-1")
+    with pytest.raises(Faulted):
+        Disks(session).retrieve("datastore-1", "id-1")
+
+
+def test_a_lost_connection_ends_the_listing_of_a_catalog(session: Session, server: Server) -> None:
+    server.answers["ListVStorageObject"] = lambda: "<id>id-1</id>"
+    server.answers["RetrieveVStorageObject"] = cut
+    with pytest.raises(VCenterUnreachable):
+        Disks(session).find(FILE)
 
 
 def test_expected_faults_pass(session: Session, server: Server) -> None:

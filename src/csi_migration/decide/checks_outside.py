@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal
 from csi_migration.decide.preflight import Problem, check
 from csi_migration.model.finding import Severity
-from csi_migration.model.snapshot import DiskLook, Snapshot
+from csi_migration.model.objects import Raw, spec_without_templates
+from csi_migration.model.snapshot import DiskLook, DryRun, Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _PLAIN_SHARING = ("", "sharingNone")
 # What is written in these modes is gone when the VM is powered off.
 _LOSING_MODES = ("independent_nonpersistent", "nonpersistent", "undoable", "append")
+_UNASKED = "does not support dry run"
+_EXCEEDED = re.compile(r"exceeded quota: [^,]*, requested: (?P<resources>.*?), used: ")
+_OF_ONE_CLASS = ".storageclass.storage.k8s.io/"
 
 
 def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
@@ -43,6 +48,17 @@ def disks_plain(snapshot: Snapshot) -> Iterator[Problem]:
             if not attachment.flat or attachment.disk_mode in _LOSING_MODES:
                 message = f"{attachment.vm} holds it as no plain VMDK, mode {attachment.disk_mode}"
                 yield Problem(subject, message, "Only plain, persistent VMDKs can be migrated.")
+
+
+@check("machines-readable", _BLOCKER, "vCenter can tell what every VM holds", "disks")
+def machines_readable(snapshot: Snapshot) -> Iterator[Problem]:
+    """A swap waits until no VM holds the disk, and of these nobody could say."""
+    for machine in snapshot.unreadable_machines:
+        yield Problem(
+            f"vm/{machine}",
+            "it is not powered off, and vCenter can't read its devices",
+            "Bring the VM or its host back, or take it out of the inventory.",
+        )
 
 
 @check("disks-catalog", _BLOCKER, "the driver's records and vCenter's catalog agree", "disks")
@@ -104,24 +120,71 @@ def dry_runs(snapshot: Snapshot) -> Iterator[Problem]:
     """Quotas, policies and webhooks say no before anything is deleted, not after."""
     for answer in snapshot.dry_runs:
         if not answer.accepted:
-            message = f"the server would refuse it: {answer.message}"
-            yield Problem(answer.subject, message, "Clear what the server objects to.")
+            yield _refusal(answer)
+
+
+def _refusal(answer: DryRun) -> Problem:
+    """What a refusal is worth: not every one speaks of the object to come.
+
+    A webhook with side effects is not asked at all in a dry run (kubernetes:
+    webhook/errors/statuserror.go:NewDryRunUnsupportedErr). And the old object
+    still counts against the quotas that the new one is measured with.
+    """
+    if _UNASKED in answer.message:
+        return Problem(
+            answer.subject,
+            f"whether the server would accept it is unknown: {answer.message}",
+            "Make sure that the webhook lets it pass.",
+            Severity.WARNING,
+        )
+    if _is_freed_by_the_old(answer.message):
+        return Problem(
+            answer.subject,
+            f"it is refused while the old object is there, too: {answer.message}",
+            "The old object's deletion makes room for it; see that nothing else takes it.",
+            Severity.WARNING,
+        )
+    message = f"the server would refuse it: {answer.message}"
+    return Problem(answer.subject, message, "Clear what the server objects to.")
+
+
+def _is_freed_by_the_old(message: str) -> bool:
+    """A quota of one StorageClass is not: the old claim counts for another class.
+
+    "requested" lists exactly the resources whose limits would be passed
+    (kubernetes: admission/plugin/resourcequota/controller.go:CheckRequest).
+    """
+    exceeded = _EXCEEDED.search(message)
+    return exceeded is not None and _OF_ONE_CLASS not in exceeded["resources"]
 
 
 @check(
     "template-unchanged",
     _BLOCKER,
-    "the set's pod template survives its re-creation",
+    "the set's spec and its pod template survive the re-creation",
     "dry_runs",
 )
 def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
-    """Any difference is a new revision, and a new revision restarts every pod."""
-    today = snapshot.statefulset["spec"]["template"]
-    for answer in snapshot.dry_runs:
-        again = answer.returned or {}
-        if again.get("kind") == "StatefulSet" and again["spec"]["template"] != today:
-            yield Problem(
-                answer.subject,
-                "a re-created set would get another pod template, so every pod would restart",
-                "Find the admission webhook or default that changes it.",
-            )
+    """Another template is a new revision, and a new revision restarts every pod.
+
+    Any other difference would be a set that behaves in another way than before.
+    """
+    subject = f"statefulset/{snapshot.request.statefulset}"
+    answers = (answer.returned or {} for answer in snapshot.dry_runs)
+    again = next((one for one in answers if one.get("kind") == "StatefulSet"), None)
+    if again is None:
+        message = "how it would come back is unknown: the dry-run of its creation was refused"
+        resolution = "Clear what refused it to see whether anything changes the set."
+        yield Problem(subject, message, resolution, Severity.WARNING)
+    elif fields := _differing(snapshot.statefulset, again):
+        outcome = ", so every pod would restart" if "template" in fields else ""
+        yield Problem(
+            subject,
+            f"a re-created set would come back with another {', '.join(fields)}{outcome}",
+            "Find the admission webhook or default that changes it.",
+        )
+
+
+def _differing(statefulset: Raw, other: Raw) -> list[str]:
+    one, other = spec_without_templates(statefulset), spec_without_templates(other)
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))

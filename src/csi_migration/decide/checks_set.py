@@ -63,17 +63,26 @@ def set_steady(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _unsteadiness(statefulset: Raw) -> Iterator[str]:
     status = statefulset.get("status", {})
+    wanted = status.get("updateRevision")
     if is_terminating(statefulset):
         yield "it is being deleted"
     if status.get("observedGeneration", 0) != statefulset["metadata"].get("generation", 0):
         yield "its controller has not seen the latest change yet"
     if status.get("replicas", 0) != statefulset["spec"].get("replicas", 1):
         yield "its controller has not made or removed all replicas yet"
-    if status.get("currentRevision") != status.get("updateRevision"):
+    if not _is_on_delete(statefulset) and status.get("currentRevision") != wanted:
         yield (
             f"a rollout is under way or paused: currentRevision {status.get('currentRevision')}, "
-            f"updateRevision {status.get('updateRevision')}"
+            f"updateRevision {wanted}"
         )
+
+
+def _is_on_delete(statefulset: Raw) -> bool:
+    """With OnDelete currentRevision never moves (kubernetes issue 73492).
+
+    What the pods run is the business of `revisions-equal`.
+    """
+    return (statefulset["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
 
 
 @check("replicas-ready", _BLOCKER, "every replica is there and Ready")
@@ -89,6 +98,18 @@ def replicas_ready(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(subject, "it does not exist", "Wait until it is back and Ready.")
         elif not is_ready(pod):
             yield Problem(subject, "it is not Ready", "Repair the replica first.")
+    yield from _availability_problem(snapshot)
+
+
+def _availability_problem(snapshot: Snapshot) -> Iterator[Problem]:
+    """Ready is not available before minReadySeconds have passed."""
+    spec, status = snapshot.statefulset["spec"], snapshot.statefulset.get("status", {})
+    replicas = spec.get("replicas", 1)
+    unsaid = 0 if spec.get("minReadySeconds") else replicas
+    available = status.get("availableReplicas", unsaid)
+    if available != replicas:
+        message = f"{available} of {replicas} replicas are available"
+        yield Problem(_subject(snapshot), message, "Wait until all have been Ready long enough.")
 
 
 @check("revisions-equal", _BLOCKER, "every pod runs the set's current revision")
@@ -182,8 +203,11 @@ def window(snapshot: Snapshot) -> Iterator[Problem]:
 
 @check("disruption-budget", _BLOCKER, "every disruption budget lets one replica go")
 def disruption_budget(snapshot: Snapshot) -> Iterator[Problem]:
-    """The tool deletes pods itself, past the eviction API, so it must ask first."""
-    for budget in matching_budgets_of(snapshot.statefulset, snapshot.budgets):
+    """The tool deletes pods itself, past the eviction API, so it must ask first.
+
+    A budget selects live pods, whose labels may be more than their template's.
+    """
+    for budget in budgets_covering(snapshot.pods.values(), snapshot.budgets):
         status = budget.get("status", {})
         if status.get("disruptionsAllowed", 0) < 1:
             yield Problem(
@@ -194,13 +218,30 @@ def disruption_budget(snapshot: Snapshot) -> Iterator[Problem]:
             )
 
 
-def matching_budgets_of(statefulset: Raw, budgets: Iterable[Raw]) -> Iterator[Raw]:
-    """The budgets that cover the set's pods."""
-    labels = statefulset["spec"]["template"]["metadata"].get("labels") or {}
+def budgets_covering(pods: Iterable[Raw], budgets: Iterable[Raw]) -> Iterator[Raw]:
+    """The budgets that cover at least one of the pods."""
+    labels = [labels_of(pod) for pod in pods]
     for budget in budgets:
         selector = budget["spec"].get("selector")
-        if selector is not None and matches(selector, labels):
+        if selector is not None and any(matches(selector, each) for each in labels):
             yield budget
+
+
+@check("autoscaler", _WARNING, "no HorizontalPodAutoscaler scales the set")
+def autoscaler(snapshot: Snapshot) -> Iterator[Problem]:
+    """One that scales between two swaps adds or takes replicas that the plan does not know."""
+    if snapshot.autoscalers is None:
+        message = "whether a HorizontalPodAutoscaler scales it can't be seen"
+        resolution = "Grant list horizontalpodautoscalers.autoscaling, or pause any there is."
+        yield Problem(_subject(snapshot), message, resolution)
+    for scaler in snapshot.autoscalers or ():
+        target = scaler["spec"]["scaleTargetRef"]
+        if (target["kind"], target["name"]) == ("StatefulSet", snapshot.request.statefulset):
+            yield Problem(
+                f"horizontalpodautoscaler/{name_of(scaler)}",
+                "it may scale the set in the middle of the migration",
+                "Pause it: set its minReplicas and maxReplicas to the set's replicas.",
+            )
 
 
 def matches(selector: Raw, labels: dict[str, str]) -> bool:

@@ -17,18 +17,32 @@ from csi_migration.model.objects import (
     claim_name,
     claim_templates_of,
     class_of,
+    finalizers_of,
     is_terminating,
     name_of,
     ordinals_of,
 )
+from csi_migration.model.quantity import parse_quantity
 from csi_migration.model.snapshot import Snapshot
 
 _BLOCKER = Severity.BLOCKER
+_WARNING = Severity.WARNING
 _ALREADY_CSI = (
     "It needs no migration. If only a part of the set is on CSI volumes, an earlier run was "
     "not finished: its working directory says how to go on."
 )
 _OTHER_KIND = "Only in-tree vSphere volumes can be migrated."
+# These go by themselves: the first when nothing uses the object, the deletion
+# protection as soon as the policy is Retain, the attacher's with the attachment.
+_CLAIM_FINALIZERS = frozenset({"kubernetes.io/pvc-protection"})
+_VOLUME_FINALIZERS = frozenset(
+    {
+        "kubernetes.io/pv-protection",
+        "kubernetes.io/pv-controller",
+        "external-provisioner.volume.kubernetes.io/finalizer",
+        "external-attacher/csi-vsphere-vmware-com",
+    }
+)
 _MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
 
 
@@ -131,22 +145,43 @@ def volumes_in_tree(snapshot: Snapshot) -> Iterator[Problem]:
 
 @check("volume-paths", _BLOCKER, "every volume names its disk by a datastore path, once")
 def volume_paths(snapshot: Snapshot) -> Iterator[Problem]:
-    """Two volumes on one disk: deleting one takes the disk from the other."""
-    users = _users_by_path(snapshot)
-    for _, volume in _in_tree_pairs(snapshot):
-        text = volume["spec"]["vsphereVolume"]["volumePath"]
+    """Two volumes on one disk: deleting one takes the disk from the other.
+
+    Another volume may name the disk by its path or, as a CSI volume, by its FCD
+    id. Pods with an inline vsphereVolume are seen in the set's namespace only:
+    to see those of all others would take the right to list every pod there is.
+    """
+    by_path, by_disk = _users_by_path(snapshot), _users_by_disk(snapshot)
+    for claim, volume in _in_tree_pairs(snapshot):
+        subject, text = f"pv/{name_of(volume)}", volume["spec"]["vsphereVolume"]["volumePath"]
         try:
             path = DiskPath.parse(text)
         except ValueError as error:
-            yield Problem(f"pv/{name_of(volume)}", str(error), "Repair the volume first.")
+            yield Problem(subject, str(error), "Repair the volume first.")
             continue
-        others = sorted(users[path] - {f"pv/{name_of(volume)}"})
+        users = by_path[path].union(*(by_disk.get(id_, ()) for id_ in _ids(snapshot, claim)))
+        others = sorted(users - {subject})
         if others:
             yield Problem(
-                f"pv/{name_of(volume)}",
+                subject,
                 f"its disk {path} is also used by {', '.join(others)}",
                 "Remove the other user of the disk first.",
             )
+
+
+def _ids(snapshot: Snapshot, claim: Raw) -> set[str]:
+    """The FCD ids that vCenter's catalog and the driver's record give the claim's disk."""
+    look = snapshot.disks.get(name_of(claim))
+    return {look.recorded_id, look.disk.id if look.disk else ""} - {""} if look else set()
+
+
+def _users_by_disk(snapshot: Snapshot) -> dict[str, set[str]]:
+    users: dict[str, set[str]] = {}
+    for volume in snapshot.volumes.values():
+        source = volume["spec"].get("csi") or {}
+        if source.get("driver") == CSI_DRIVER:
+            users.setdefault(source["volumeHandle"], set()).add(f"pv/{name_of(volume)}")
+    return users
 
 
 def _users_by_path(snapshot: Snapshot) -> dict[DiskPath, set[str]]:
@@ -185,15 +220,52 @@ def claims_settled(snapshot: Snapshot) -> Iterator[Problem]:
     for claim, volume in _pairs(snapshot):
         status = claim.get("status", {})
         pending = [c["type"] for c in status.get("conditions") or [] if c["status"] == "True"]
-        asked = claim["spec"]["resources"]["requests"]["storage"]
-        sizes = {asked, (status.get("capacity") or {}).get("storage", asked)}
-        sizes.add(volume["spec"]["capacity"]["storage"])
         if pending or status.get("allocatedResourceStatuses"):
             message = f"it is in the middle of a change: {', '.join(pending) or 'resizing'}"
             yield Problem(f"pvc/{name_of(claim)}", message, "Wait until it is done.")
-        elif len(sizes) > 1:
-            message = f"request, status and volume disagree on its size: {', '.join(sorted(sizes))}"
+        elif message := _size_problem(claim, volume):
             yield Problem(f"pvc/{name_of(claim)}", message, "Finish the resize first.")
+
+
+def _size_problem(claim: Raw, volume: Raw) -> str:
+    """A claim may have got more than it asked for, but not less."""
+    asked = claim["spec"]["resources"]["requests"]["storage"]
+    size = volume["spec"]["capacity"]["storage"]
+    given = (claim.get("status", {}).get("capacity") or {}).get("storage", size)
+    if parse_quantity(asked) > parse_quantity(given):
+        return f"it asks for {asked} and has {given}"
+    if parse_quantity(given) != parse_quantity(size):
+        return f"it has {given} and its volume {size}"
+    return ""
+
+
+@check("volume-finalizers", _BLOCKER, "nothing holds claims and volumes back from their deletion")
+def volume_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
+    """A finalizer of somebody else would strand a replica between two volumes."""
+    for claim, volume in _in_tree_pairs(snapshot):
+        for item, kind, known in (
+            (claim, "pvc", _CLAIM_FINALIZERS),
+            (volume, "pv", _VOLUME_FINALIZERS),
+        ):
+            for finalizer in finalizers_of(item):
+                if finalizer not in known:
+                    yield Problem(
+                        f"{kind}/{name_of(item)}",
+                        f"finalizer {finalizer} would keep it from going away",
+                        "Find out who set it and have it removed.",
+                    )
+
+
+@check("reclaim-policy", _WARNING, "every volume's reclaim policy is one that CSI volumes have")
+def reclaim_policy(snapshot: Snapshot) -> Iterator[Problem]:
+    """No CSI volume can be recycled (kubernetes: persistentvolume/recycler)."""
+    for _, volume in _in_tree_pairs(snapshot):
+        if volume["spec"].get("persistentVolumeReclaimPolicy") == "Recycle":
+            yield Problem(
+                f"pv/{name_of(volume)}",
+                "its reclaim policy is Recycle, which CSI volumes can't have",
+                "The new volume gets Retain; set Delete on it afterwards if you want that.",
+            )
 
 
 @check("volume-names", _BLOCKER, "the names of the volumes to come are free")

@@ -42,6 +42,11 @@ READING: tuple[Permission, ...] = (
 )
 """What preflight needs to look at everything."""
 
+WARNING: tuple[Permission, ...] = (
+    *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=True),
+)
+"""What only makes preflight's warnings complete: without it, it says so and goes on."""
+
 WRITING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "create delete", namespaced=True),
     *_grants("", "pods", "create delete", namespaced=True),

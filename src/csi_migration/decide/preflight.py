@@ -11,11 +11,15 @@ from csi_migration.model.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a check found: where, what, and what to do about it."""
+    """What a check found: where, what, and what to do about it.
+
+    `severity` is the check's own, unless this problem weighs differently.
+    """
 
     subject: str
     message: str
     resolution: str = ""
+    severity: Severity | None = None
 
 
 Look = Callable[[Snapshot], Iterator[Problem]]
@@ -72,7 +76,8 @@ def blockers(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def _findings_of(each: Check, snapshot: Snapshot) -> Iterator[Finding]:
     problems = list(each.look(snapshot))
     for problem in problems:
-        yield Finding(each.id, each.severity, problem.subject, problem.message, problem.resolution)
+        severity = problem.severity or each.severity
+        yield Finding(each.id, severity, problem.subject, problem.message, problem.resolution)
     if not problems:
         subject = f"statefulset/{snapshot.request.statefulset}"
         yield Finding(each.id, Severity.PASSED, subject, each.title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csi_migration.decide.checks_set import matching_budgets_of
+from csi_migration.decide.checks_set import budgets_covering
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped
@@ -72,7 +72,7 @@ def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     if statefulset is None:
         return
     yield from _unsettled(statefulset)
-    yield from _full_budgets(run, statefulset)
+    yield from _full_budgets(run, replica)
 
 
 def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
@@ -97,9 +97,12 @@ def _unsettled(statefulset: Raw) -> Iterator[str]:
         yield "not all replicas have been Ready for minReadySeconds yet"
 
 
-def _full_budgets(run: Run, statefulset: Raw) -> Iterator[str]:
-    budgets = run.systems.client.list(resources.DISRUPTION_BUDGETS, run.plan.namespace)
-    for budget in matching_budgets_of(statefulset, budgets):
+def _full_budgets(run: Run, replica: ReplicaPlan) -> Iterator[str]:
+    """By the labels of the pod itself: operators mark their leader at run time."""
+    client, namespace = run.systems.client, run.plan.namespace
+    pod = client.find(resources.PODS, replica.pod, namespace)
+    budgets = client.list(resources.DISRUPTION_BUDGETS, namespace)
+    for budget in budgets_covering([pod] if pod else [], budgets):
         if budget.get("status", {}).get("disruptionsAllowed", 0) < 1:
             yield f"disruption budget {name_of(budget)} has no room"
 

@@ -24,9 +24,6 @@ _NO_DISK_YET = str(uuid.UUID(int=0))
 def dry_runs(client: Client, snapshot: Snapshot) -> tuple[DryRun, ...]:
     """The server's answers; it keeps none of the objects.
 
-    A 5xx is an answer as well: so ends a webhook that must be asked and is away
-    (kubernetes: admission/plugin/webhook/validating/dispatcher.go).
-
     Raises:
         Unreachable: the server did not answer.
     """
@@ -35,22 +32,30 @@ def dry_runs(client: Client, snapshot: Snapshot) -> tuple[DryRun, ...]:
 
 def _answers(client: Client, plan: MigrationPlan) -> Iterator[DryRun]:
     renamed = _renamed(plan.statefulset_manifest)
-    yield _ask(client, resources.STATEFULSETS, renamed, f"statefulset/{plan.statefulset}")
+    yield ask(client, resources.STATEFULSETS, renamed, f"statefulset/{plan.statefulset}")
     for replica in plan.replicas:
         yield from _replica_answers(client, replica)
 
 
 def _replica_answers(client: Client, replica: ReplicaPlan) -> Iterator[DryRun]:
     pod = _renamed(replica.pod_manifest)
-    yield _ask(client, resources.PODS, pod, f"pod/{replica.pod}")
+    yield ask(client, resources.PODS, pod, f"pod/{replica.pod}")
     for claim in replica.claims:
         volume = with_handle(claim.new_volume_manifest, claim.disk_id or _NO_DISK_YET)
-        yield _ask(client, resources.VOLUMES, volume, f"pv/{claim.new_volume}")
+        yield ask(client, resources.VOLUMES, volume, f"pv/{claim.new_volume}")
         renamed = _renamed(claim.new_claim_manifest)
-        yield _ask(client, resources.CLAIMS, renamed, f"pvc/{claim.name}")
+        yield ask(client, resources.CLAIMS, renamed, f"pvc/{claim.name}")
 
 
-def _ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> DryRun:
+def ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> DryRun:
+    """The server's answer to one object to come.
+
+    A 5xx is an answer as well: so ends a webhook that must be asked and is away
+    (kubernetes: admission/plugin/webhook/validating/dispatcher.go).
+
+    Raises:
+        Unreachable: the server did not answer.
+    """
     namespace = manifest["metadata"].get("namespace")
     try:
         returned = client.create(resource, manifest, namespace, dry_run=True)

@@ -76,7 +76,7 @@ def _kubernetes(client: Client, request: Request) -> Snapshot:
             classes=_classes(client, request),
             namespace_pods=tuple(pods),
             budgets=tuple(client.list(resources.DISRUPTION_BUDGETS, namespace)),
-            autoscalers=_autoscalers(client, namespace),
+            autoscalers=autoscalers(client, namespace),
             csi_nodes=_csi_nodes(client, own),
             denied=tuple(denied),
         ),
@@ -112,7 +112,7 @@ def _attachments(client: Client, snapshot: Snapshot) -> list[Raw]:
     return [a for a in found if a["spec"]["source"].get("persistentVolumeName") in own]
 
 
-def _autoscalers(client: Client, namespace: str) -> tuple[Raw, ...] | None:
+def autoscalers(client: Client, namespace: str) -> tuple[Raw, ...] | None:
     """None without the right to list them: they are looked at for a warning only."""
     if _refused(client, WARNING, namespace):
         return None
@@ -160,7 +160,7 @@ def _resource(permission: Permission) -> Resource:
 
 
 def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
-    recorded = _recorded_ids(systems.client)
+    recorded = recorded_ids(systems.client)
     hardware = systems.disks.hardware()
     looks = {
         name: _look(systems, snapshot.claims[name], snapshot, recorded, hardware)
@@ -175,7 +175,7 @@ def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
     )
 
 
-def _recorded_ids(client: Client) -> dict[DiskPath, str]:
+def recorded_ids(client: Client) -> dict[DiskPath, str]:
     """FCD ids by path, as the driver's syncer recorded them.
 
     (vsphere-csi-driver: pkg/apis/migration/v1alpha1/types.go.) The syncer

@@ -18,6 +18,7 @@ from csi_migration.model.objects import (
     name_of,
     owners_of,
     resource_version_of,
+    spec_without_templates,
     uid_of,
 )
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
@@ -232,7 +233,7 @@ class Observer:
         for claim in self._replica.claims:
             disk = self._disk(claim)
             for holder in self._systems.disks.holders(claim.file, disk.id if disk else None):
-                yield f"{holder}, which has {claim.file.path}"
+                yield f"{holder}: {claim.file.path}"
             if disk and disk.consumers:
                 yield f"vCenter's record of {', '.join(disk.consumers)} using disk {disk.id}"
 
@@ -247,11 +248,6 @@ class Observer:
         if found:
             self.facts.disk_ids[claim.name] = found.id
         return found
-
-
-def spec_without_templates(statefulset: Raw) -> Raw:
-    """The set's spec without its claim templates, which the migration changes."""
-    return {k: v for k, v in statefulset["spec"].items() if k != "volumeClaimTemplates"}
 
 
 def _seen(found: Raw | None, old_uid: str, *, names_new: bool) -> Seen:

@@ -90,6 +90,9 @@ VOLUME_ATTACHMENTS = _in_cluster("storage.k8s.io/v1", "volumeattachments", "Volu
 CSI_NODES = _in_cluster("storage.k8s.io/v1", "csinodes", "CSINode")
 CSI_DRIVERS = _in_cluster("storage.k8s.io/v1", "csidrivers", "CSIDriver")
 DISRUPTION_BUDGETS = _in_namespaces("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
+AUTOSCALERS = _in_namespaces(
+    "autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"
+)
 LEASES = _in_namespaces("coordination.k8s.io/v1", "leases", "Lease")
 VOLUME_MIGRATIONS = _in_cluster(
     "cns.vmware.com/v1alpha1", "cnsvspherevolumemigrations", "CnsVSphereVolumeMigration"

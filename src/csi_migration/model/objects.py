@@ -87,6 +87,11 @@ def claim_templates_of(statefulset: Raw) -> list[Raw]:
     return statefulset["spec"].get("volumeClaimTemplates") or []
 
 
+def spec_without_templates(statefulset: Raw) -> Raw:
+    """The set's spec without its claim templates, which the migration changes."""
+    return {k: v for k, v in statefulset["spec"].items() if k != "volumeClaimTemplates"}
+
+
 def first_ordinal_of(statefulset: Raw) -> int:
     """`spec.ordinals.start`, 0 when not given."""
     return int((statefulset["spec"].get("ordinals") or {}).get("start", 0))

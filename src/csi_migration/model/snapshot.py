@@ -74,9 +74,12 @@ class Snapshot:
         classes: the StorageClasses asked for, by name.
         namespace_pods: all pods of the namespace.
         budgets: PodDisruptionBudgets of the namespace.
+        autoscalers: HorizontalPodAutoscalers of the namespace; None when they
+            could not be looked at.
         attachments: all VolumeAttachments of the replicas' volumes.
         csi_nodes: CSINode by node name, of the nodes that run a replica.
         disks: by claim name.
+        unreadable_machines: VMs that may hold any disk, for vCenter can't tell.
         dry_runs: the server's answers to the objects to come.
         denied: Kubernetes permissions that the tool needs and does not have.
         missing_privileges: vCenter privileges that it needs and does not have.
@@ -94,9 +97,11 @@ class Snapshot:
     classes: dict[str, Raw]
     namespace_pods: tuple[Raw, ...] = ()
     budgets: tuple[Raw, ...] = ()
+    autoscalers: tuple[Raw, ...] | None = None
     attachments: tuple[Raw, ...] = ()
     csi_nodes: dict[str, Raw] = field(default_factory=dict)
     disks: dict[str, DiskLook] = field(default_factory=dict)
+    unreadable_machines: tuple[str, ...] = ()
     dry_runs: tuple[DryRun, ...] = ()
     denied: tuple[str, ...] = ()
     missing_privileges: tuple[str, ...] = ()

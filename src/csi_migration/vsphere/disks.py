@@ -10,8 +10,8 @@ from typing import Any
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.vsphere import files, inventory
 from csi_migration.vsphere._bindings import vim, vmodl
-from csi_migration.vsphere.errors import DiskNotFound, RegistrationRefused
-from csi_migration.vsphere.inventory import Attachment, Datastore
+from csi_migration.vsphere.errors import DiskNotFound, Faulted, RegistrationRefused
+from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware
 from csi_migration.vsphere.session import Session
 
 _MIB = 1024 * 1024
@@ -128,17 +128,21 @@ class Disks:
                 f"vCenter {self._session.host}: no FCD {disk_id} on {datastore_id}"
             ) from fault
 
+    def hardware(self) -> Hardware:
+        """What all VMs hold right now: one walk, to be asked about many disks."""
+        return inventory.hardware(self._session)
+
     def attachments(self, file: DiskFile, disk_id: str | None = None) -> tuple[Attachment, ...]:
         """Every device, of any VM, that holds the disk or a delta of it."""
-        return tuple(
-            device
-            for device in inventory.attachments(self._session)
-            if holds(device, file.path, disk_id)
-        )
+        return held_by(self.hardware(), file.path, disk_id)
 
     def holders(self, file: DiskFile, disk_id: str | None = None) -> tuple[str, ...]:
-        """Who holds the disk right now: `vm node-2`. Asks vCenter at every call."""
-        return tuple(dict.fromkeys(f"vm {device.vm}" for device in self.attachments(file, disk_id)))
+        """Who holds the disk right now: `vm node-2`. Asks vCenter at every call.
+
+        A VM that may hold it, for vCenter can't read its devices
+        (`inventory.hardware` says which), counts as a holder.
+        """
+        return holders_in(self.hardware(), file.path, disk_id)
 
     def _backed_by(self, file: DiskFile, disk_id: str | None) -> Disk | None:
         disk = self.retrieve(file.datastore_id, disk_id) if disk_id else None
@@ -156,11 +160,35 @@ class Disks:
             method="ListVStorageObject",
             subject=datastore_id,
         )
-        disks = (self.retrieve(datastore_id, each.id) for each in ids)
+        disks = (self._listed_disk(datastore_id, each.id) for each in ids)
         return {disk.path: disk.id for disk in disks if disk}
+
+    def _listed_disk(self, datastore_id: str, disk_id: str) -> Disk | None:
+        """One disk of a catalog, None for one that vCenter itself can't read.
+
+        A catalog may hold broken entries of others, which concern nobody here.
+        Should one be of a disk of ours, `register` is answered with its id and
+        `retrieve` of that id fails as it must.
+        """
+        try:
+            return self.retrieve(datastore_id, disk_id)
+        except Faulted:
+            return None
 
     def _datastore(self, datastore_id: str) -> Any:
         return self._session.managed(vim.Datastore, datastore_id)
+
+
+def held_by(hardware: Hardware, path: DiskPath, disk_id: str | None) -> tuple[Attachment, ...]:
+    """The devices that hold the disk or a delta of it."""
+    return tuple(device for device in hardware.attachments if holds(device, path, disk_id))
+
+
+def holders_in(hardware: Hardware, path: DiskPath, disk_id: str | None) -> tuple[str, ...]:
+    """The VMs that hold the disk, and those that nobody can tell of, in words."""
+    known = (f"vm {device.vm}" for device in held_by(hardware, path, disk_id))
+    unknown = (f"vm {name}, whose devices vCenter can't read" for name in hardware.unreadable)
+    return tuple(dict.fromkeys((*known, *unknown)))
 
 
 def holds(device: Attachment, path: DiskPath, disk_id: str | None) -> bool:

@@ -6,7 +6,7 @@ attribute access on pyVmomi's objects would cost one call each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from csi_migration.vsphere.faults import error_of
 from csi_migration.vsphere.session import Session
 
 _PAGE = 500
+_POWER = "runtime.powerState"
+_POWERED_OFF = "poweredOff"
+_DEVICES = "config.hardware.device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,20 @@ class Attachment:
     flat: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What VMs hold at one moment.
+
+    Attributes:
+        attachments: every virtual disk of every VM whose devices can be read.
+        unreadable: names of the VMs that may hold any disk, for all that
+            vCenter can say.
+    """
+
+    attachments: tuple[Attachment, ...]
+    unreadable: tuple[str, ...]
+
+
 def properties(
     session: Session, kind: Any, names: list[str], container: Any = None
 ) -> list[Properties]:
@@ -137,15 +154,40 @@ def datastores(session: Session) -> list[Datastore]:
     ]
 
 
-def attachments(session: Session) -> list[Attachment]:
-    """Every virtual disk of every VM that the user can see."""
-    machines = properties(session, vim.VirtualMachine, ["name", "config.hardware.device"])
-    return [
-        _attachment(machine.values["name"], device)
-        for machine in machines
-        for device in machine.values.get("config.hardware.device", ())
-        if isinstance(device, vim.vm.device.VirtualDisk)
-    ]
+def hardware(session: Session) -> Hardware:
+    """The virtual disks of every VM that the user can see, in one walk.
+
+    A VM that is inaccessible, orphaned or invalid has no configuration to read,
+    which is not the same as no disks. It is `unreadable` unless it is powered
+    off: what runs, is suspended or in a state that vCenter does not know may
+    write at any moment. A powered-off one can't, nor can it be powered on
+    unread; with it left out, the templates and orphans that large inventories
+    collect over the years stand in nobody's way.
+    """
+    machines = properties(session, vim.VirtualMachine, ["name", _POWER, _DEVICES])
+    return hardware_of(machines)
+
+
+def hardware_of(machines: Iterable[Properties]) -> Hardware:
+    """What the VMs' fetched properties say."""
+    found = list(machines)
+    return Hardware(
+        attachments=tuple(
+            _attachment(_name(machine), device)
+            for machine in found
+            for device in machine.values.get(_DEVICES, ())
+            if isinstance(device, vim.vm.device.VirtualDisk)
+        ),
+        unreadable=tuple(_name(machine) for machine in found if _may_hold_unseen(machine)),
+    )
+
+
+def _may_hold_unseen(machine: Properties) -> bool:
+    return _DEVICES not in machine.values and machine.values.get(_POWER) != _POWERED_OFF
+
+
+def _name(machine: Properties) -> str:
+    return str(machine.values.get("name") or machine.id)
 
 
 def _attachment(vm: str, device: Any) -> Attachment:

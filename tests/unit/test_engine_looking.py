@@ -1,0 +1,80 @@
+"""What the engine makes of a server's answers while it looks around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from csi_migration.engine.dry_runs import ask
+from csi_migration.engine.gather import autoscalers, recorded_ids
+from csi_migration.kube import Client, ReadFailed
+from csi_migration.kube.resources import CLAIMS
+from csi_migration.model.disk import DiskPath
+from tests.unit import snapshots
+from tests.unit.kube_server import CUT, ApiServer, Reply, serving, status
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[Client]:
+    with server.client() as made:
+        yield made
+
+
+def allowed(*, yes: bool) -> Reply:
+    return Reply(201, {"status": {"allowed": yes}})
+
+
+def listed(*items: snapshots.Raw) -> Reply:
+    return Reply(200, {"metadata": {}, "items": list(items)})
+
+
+@pytest.mark.parametrize("code", [400, 403, 500, 503])
+def test_every_error_status_of_a_dry_run_is_a_refusal(
+    server: ApiServer, client: Client, code: int
+) -> None:
+    server.answers += [Reply(code, status(code, "Refused", "the webhook is away"))]
+    answer = ask(client, CLAIMS, snapshots.claim(0), "pvc/data-web-0")
+
+    assert (answer.accepted, answer.message) == (False, "the webhook is away")
+    assert server.received[0].query["dryRun"] == "All"
+
+
+def test_no_answer_to_a_dry_run_is_no_refusal(server: ApiServer, client: Client) -> None:
+    server.answers += [CUT, CUT, CUT]
+    with pytest.raises(ReadFailed):
+        ask(client, CLAIMS, snapshots.claim(0), "pvc/data-web-0")
+
+
+def test_a_kind_that_the_syncer_has_not_defined_yet_has_no_records(
+    server: ApiServer, client: Client
+) -> None:
+    server.answers += [Reply(404, status(404, "NotFound"))]
+
+    assert recorded_ids(client) == {}
+
+
+def test_records_are_read_by_path(server: ApiServer, client: Client) -> None:
+    record = {"spec": {"volumepath": "[ds] dir/x", "volumeid": "fcd-1"}}
+    broken = {"spec": {"volumepath": "nowhere", "volumeid": "fcd-2"}}
+    server.answers += [listed(record, broken)]
+
+    assert recorded_ids(client) == {DiskPath("ds", "dir/x.vmdk"): "fcd-1"}
+
+
+def test_autoscalers_are_listed_if_the_identity_may(server: ApiServer, client: Client) -> None:
+    server.answers += [allowed(yes=True), listed(snapshots.autoscaler())]
+
+    assert autoscalers(client, "shop") == (snapshots.autoscaler(),)
+
+
+def test_autoscalers_are_unknown_if_the_identity_may_not(server: ApiServer, client: Client) -> None:
+    server.answers += [allowed(yes=False)]
+
+    assert autoscalers(client, "shop") is None
