@@ -21,12 +21,14 @@ from csi_migration.model.objects import Raw
 from csi_migration.model.plan import ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
 from csi_migration.model.step import Act, Action, AwaitIt, Finished, LookAt, Refuse, Step, Wait
-from csi_migration.vsphere.errors import RegistrationUnknown
+from csi_migration.vsphere.errors import Faulted, RegistrationUnknown
 
 Decide = Callable[[ReplicaPlan, ReplicaSeen, Window], Step]
 
-# Nothing was applied and the world has moved: look again and decide anew.
-_MOVED = (Conflict, AlreadyExists, NotFound, TooManyRequests)
+# Nothing was applied, and it may be otherwise in a moment: look again and decide
+# anew. vCenter refuses control flags for a while now and then, with no better
+# reason than "not allowed in the current state" (vsphere-csi-driver issue 2165).
+_MOVED = (Conflict, AlreadyExists, NotFound, TooManyRequests, Faulted)
 # A write whose outcome is unknown: look again, and never repeat it blindly.
 _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 
