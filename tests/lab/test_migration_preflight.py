@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.waiting import until
-from tests.lab.conftest import StartTrial
+from tests.conftest import StartTrial
 from tests.lab.labkit import ToolRun, Trial
 from tests.lab.migration import World
 

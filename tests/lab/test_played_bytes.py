@@ -6,7 +6,7 @@ import pytest
 
 from lab import workload as lab_workload
 from lab.waiting import until
-from tests.lab.conftest import StartTrial
+from tests.conftest import StartTrial
 from tests.lab.labkit import Trial
 
 CLAIM = "data-web-0"

@@ -19,6 +19,7 @@ from csi_migration.vsphere.credentials import (
 )
 from csi_migration.vsphere.csi_config import CsiConfig, VCenter, parse
 from csi_migration.vsphere.disks import Disks
+from csi_migration.vsphere.errors import ConfigInvalid
 from csi_migration.vsphere.session import Session
 from csi_migration.vsphere.trust import Trust
 
@@ -93,7 +94,7 @@ def workload_client(places: Places) -> Client:
 def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | None]:
     """The driver's configuration and the PEM text of its authorities, if it has any."""
     if places.vcenter_config:
-        config, ca_pem = parse(_text(places.vcenter_config)), None
+        config, ca_pem = _parsed(places.vcenter_config), None
         if config.vcenters[0].ca_file:
             ca_pem = _text(Path(config.vcenters[0].ca_file))
     else:
@@ -101,6 +102,13 @@ def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | Non
         config = config_from_secret(secret)
         ca_pem = ca_from_secret(secret, config.vcenters[0])
     return _overridden(places, config, ca_pem)
+
+
+def _parsed(path: Path) -> CsiConfig:
+    try:
+        return parse(_text(path))
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{path}: {error.message}", details=error.details) from error
 
 
 def _overridden(
@@ -154,4 +162,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read", details=str(error)) from error
+        raise UsageError(
+            f"{path} cannot be read", details=str(error), resolution="Check the path."
+        ) from error

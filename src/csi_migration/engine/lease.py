@@ -72,6 +72,17 @@ class Lease:
         self._renewed = _seconds()
         self._lost = False
 
+    @staticmethod
+    def refuse_if_held(client: Client, namespace: str, statefulset: str) -> None:
+        """See whether another run is at work, before anything else is looked at.
+
+        Raises:
+            Locked: one is.
+        """
+        found = client.find(resources.LEASES, lease_name(statefulset), namespace)
+        if found is not None and not has_expired(found, datetime.now(UTC)):
+            raise _locked(found)
+
     @classmethod
     def take(cls, client: Client, namespace: str, statefulset: str) -> Lease:
         """Create the Lease, or take over one whose holder is dead.

@@ -14,7 +14,14 @@ from typing import TypeVar
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
-from csi_migration.kube import MaybeApplied, NotSent, ReadFailed, TooManyRequests
+from csi_migration.kube import (
+    Forbidden,
+    MaybeApplied,
+    NotSent,
+    ReadFailed,
+    TooManyRequests,
+    Unauthenticated,
+)
 from csi_migration.model.errors import Stopped
 from csi_migration.model.events import Event, Waiting
 from csi_migration.model.plan import MigrationPlan, Window
@@ -24,8 +31,20 @@ from csi_migration.vsphere.errors import Faulted, VCenterUnreachable
 Tell = Callable[[Event], None]
 T = TypeVar("T")
 
-TRANSIENT = (NotSent, ReadFailed, TooManyRequests, VCenterUnreachable, Faulted)
-"""A server did not answer, or not now, and nothing was changed by asking."""
+TRANSIENT = (
+    NotSent,
+    ReadFailed,
+    TooManyRequests,
+    Forbidden,
+    Unauthenticated,
+    VCenterUnreachable,
+    Faulted,
+)
+"""A server did not answer, or not now, and nothing was changed by asking.
+
+Preflight has shown that everything is permitted: a refusal later on is that of an
+API server which has just started and knows no roles yet.
+"""
 
 _POLL_SECONDS = 0.1
 _SLOW_POLL_SECONDS = 0.5

@@ -49,20 +49,23 @@ def new_run(
         UsageError: the working directory can't be used.
         Locked: another run is at work.
     """
+    # Before preflight: while another run has the set away, its checks would mislead.
+    WorkingDirectory.refuse_unless_usable(directory)
+    Lease.refuse_if_held(systems.client, request.namespace, request.statefulset)
     snapshot, found = preflight(systems, request)
     _require_passed(found)
     _tell_warnings(found, tell)
     plan = plan_of(snapshot)
     agree(plan)
-    with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
-        held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
-        lease = Lease.take(systems.client, request.namespace, request.statefulset)
-        stop = StopRequest(lambda: tell(_stopping()))
-        try:
+    lease = Lease.take(systems.client, request.namespace, request.statefulset)
+    try:
+        with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
+            held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
             back_up(systems, snapshot, plan, held)
+            stop = StopRequest(lambda: tell(_stopping()))
             yield Run(systems, plan, options, held, lease, tell, stop)
-        finally:
-            _release(lease, tell)
+    finally:
+        _release(lease, tell)
 
 
 def _require_passed(found: tuple[Finding, ...]) -> None:

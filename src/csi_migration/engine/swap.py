@@ -14,7 +14,15 @@ from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.run import TRANSIENT, Run, Waiter, timeout_of
 from csi_migration.journal.errors import JournalBroken
-from csi_migration.kube import AlreadyExists, Conflict, MaybeApplied, NotFound, TooManyRequests
+from csi_migration.kube import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    MaybeApplied,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+)
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import Raw
@@ -28,7 +36,15 @@ Decide = Callable[[ReplicaPlan, ReplicaSeen, Window], Step]
 # Nothing was applied, and it may be otherwise in a moment: look again and decide
 # anew. vCenter refuses control flags for a while now and then, with no better
 # reason than "not allowed in the current state" (vsphere-csi-driver issue 2165).
-_MOVED = (Conflict, AlreadyExists, NotFound, TooManyRequests, Faulted)
+_MOVED = (
+    Conflict,
+    AlreadyExists,
+    NotFound,
+    TooManyRequests,
+    Forbidden,
+    Unauthenticated,
+    Faulted,
+)
 # A write whose outcome is unknown: look again, and never repeat it blindly.
 _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 
@@ -61,6 +77,7 @@ class Swap:
         self._sync = FullSync(run.systems.client)
         self._nudge = Nudge(run.systems.client, run.plan.namespace)
         self._tries: dict[Act, int] = {}
+        self._last_refusal = ""
         self._waiting: AwaitIt | None = None
         self._waiters: dict[tuple[Wait, str], Waiter] = {}
         self._unreachable: Waiter | None = None
@@ -178,11 +195,13 @@ class Swap:
         self._tries[act] = self._tries.get(act, 0) + 1
         if self._tries[act] > _MOST_TRIES:
             raise Stopped(
-                f"{self._replica.pod}: '{TITLES[act.action]}' had no effect in {_MOST_TRIES} tries"
+                f"{self._replica.pod}: '{TITLES[act.action]}' had no effect in {_MOST_TRIES} tries",
+                details=self._last_refusal,
             )
 
     def _pause(self, act: Act, error: ToolError) -> None:
         """Longer with every try, or as long as the server asks for."""
+        self._last_refusal = error.details or error.message
         growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
         asked: float = getattr(error, "retry_after", None) or 0.0
         time.sleep(min(max(growing, asked), _LONGEST_PAUSE_SECONDS))

@@ -34,6 +34,20 @@ class WorkingDirectory:
         self.notice = notice
         self._lock = lock
 
+    @staticmethod
+    def refuse_unless_usable(path: Path) -> None:
+        """See that a migration can start in `path`, without touching it.
+
+        Raises:
+            UsageError: it is not empty, no directory, or cannot be written.
+            Locked: another run is using it.
+        """
+        path = path.absolute()
+        try:
+            condition.refuse_unless_usable(path)
+        except OSError as error:
+            raise condition.not_writable(path, error) from error
+
     @classmethod
     def create(cls, path: Path, identity: Identity, clock: Clock = utc_now) -> Self:
         """Make the folder, if need be, and start a migration in it.

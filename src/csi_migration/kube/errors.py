@@ -35,6 +35,8 @@ class KubernetesError(ToolError):
 class KubeconfigError(KubernetesError, UsageError):
     """A kubeconfig is missing, contradicts itself or asks for what is not supported."""
 
+    usual_resolution = "Check --kubeconfig and --context."
+
 
 class CredentialsFailed(KubernetesError, AuthenticationFailed):
     """Credentials could not be obtained; the request was not sent."""
@@ -100,9 +102,13 @@ class Rejected(KubernetesError):
 class Unauthenticated(Rejected, AuthenticationFailed):
     """401: the server does not know who asks."""
 
+    usual_resolution = "Log in again, or check the kubeconfig's user."
+
 
 class Forbidden(Rejected, AuthenticationFailed):
     """403: the server knows who asks and does not allow it."""
+
+    usual_resolution = "Grant what deploy/ grants, or see which policy said no."
 
 
 class NotFound(Rejected):

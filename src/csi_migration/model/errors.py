@@ -41,6 +41,8 @@ class ToolError(Exception):
     """
 
     exit_code = ExitCode.FAILED
+    usual_resolution = ""
+    """What to do next when the place that raises has nothing better to say."""
 
     def __init__(
         self, message: str, *, details: str = "", state: str = "", resolution: str = ""
@@ -49,7 +51,7 @@ class ToolError(Exception):
         self.message = message
         self.details = details
         self.state = state
-        self.resolution = resolution
+        self.resolution = resolution or self.usual_resolution
 
 
 class UsageError(ToolError):
@@ -92,3 +94,4 @@ class Unreachable(ToolError):
     """An API server or vCenter could not be reached."""
 
     exit_code = ExitCode.UNREACHABLE
+    usual_resolution = "Check its address, and the network between here and there."

@@ -15,7 +15,7 @@ VSphereError
 
 from __future__ import annotations
 
-from csi_migration.model.errors import AuthenticationFailed, ToolError, Unreachable
+from csi_migration.model.errors import AuthenticationFailed, ToolError, Unreachable, UsageError
 
 
 class VSphereError(ToolError):
@@ -71,8 +71,10 @@ class DiskNotFound(VSphereError):
     """The datastore has no VMDK of that name, or the catalog no such disk."""
 
 
-class ConfigInvalid(VSphereError):
+class ConfigInvalid(VSphereError, UsageError):
     """The driver's configuration cannot be read or lacks something needed."""
+
+    usual_resolution = "Check the CSI driver's configuration, or give one with --vcenter-config."
 
 
 class Faulted(VSphereError):

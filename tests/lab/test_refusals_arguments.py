@@ -1,0 +1,129 @@
+"""What the command line can get wrong: each is refused, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.demo import tool
+from lab.objects import USER_CLUSTER
+from tests.lab.labkit import Lab, Running, Trial, finish
+from tests.lab.refusalkit import assert_refusal, assert_refused, standing
+
+
+@pytest.fixture(scope="module")
+def trial(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    folder = tmp_path_factory.mktemp("arguments")
+    with standing(lab, folder, namespace="refused-arguments", replicas=2) as made:
+        yield made
+
+
+REFUSALS = {
+    "no such StatefulSet": (("--sts-name", "nope"), 2, ("no StatefulSet nope", "--sts-name")),
+    "no such namespace": (
+        ("--sts-namespace", "nope"),
+        2,
+        ("in namespace nope", "--sts-namespace"),
+    ),
+    "no such in-tree class": (
+        ("--intree-storageclass", "nope"),
+        3,
+        ("storageclass/nope: it does not exist",),
+    ),
+    "no such CSI class": (
+        ("--csi-storageclass", "nope"),
+        3,
+        ("storageclass/nope: it does not exist",),
+    ),
+    "classes swapped": (
+        ("--intree-storageclass", "standard-rwo", "--csi-storageclass", "standard"),
+        3,
+        (
+            "storageclass/standard-rwo: its provisioner is csi.vsphere.vmware.com",
+            "storageclass/standard: its provisioner is kubernetes.io/vsphere-volume",
+        ),
+    ),
+    "another in-tree class": (
+        ("--intree-storageclass", "standard-wffc"),
+        3,
+        ("its class is standard, not standard-wffc",),
+    ),
+    "no such user cluster": (
+        ("--cluster-name", "nope"),
+        2,
+        ("no kubeconfig of cluster 'nope'", "--cluster-name"),
+    ),
+    "no such Secret": (
+        ("--cluster-secret", f"{USER_CLUSTER}/other/admin.conf"),
+        2,
+        (f"{USER_CLUSTER}/other/admin.conf", "NAMESPACE/NAME/KEY"),
+    ),
+    "no such key in the Secret": (
+        ("--cluster-secret", f"{USER_CLUSTER}/admin/other.conf"),
+        2,
+        ("no key 'other.conf'", "admin.conf"),
+    ),
+    "Secret without a key": (
+        ("--cluster-secret", f"{USER_CLUSTER}/admin"),
+        2,
+        ("NAMESPACE/NAME/KEY",),
+    ),
+    "no such context": (("--context", "nope"), 2, ("nope",)),
+}
+
+
+@pytest.mark.parametrize(("extra", "exit_code", "says"), REFUSALS.values(), ids=REFUSALS)
+def test_a_wrong_name_is_refused(
+    trial: Trial, tmp_path: Path, extra: tuple[str, ...], exit_code: int, says: tuple[str, ...]
+) -> None:
+    assert_refused(trial, tmp_path / "work", extra, exit_code, *says)
+
+
+def test_a_csi_class_of_another_provisioner_is_refused(trial: Trial, tmp_path: Path) -> None:
+    name, provisioner = "refused-class", "csi.example.com"
+    trial.cluster.create(
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": name},
+            "provisioner": provisioner,
+        }
+    )
+    try:
+        extra, says = ["--csi-storageclass", name], f"its provisioner is {provisioner}"
+        assert_refused(trial, tmp_path / "work", extra, 3, f"storageclass/{name}: {says}")
+    finally:
+        trial.cluster.delete("StorageClass", name)
+
+
+def test_a_window_that_is_none_is_refused(trial: Trial, tmp_path: Path) -> None:
+    extra = ["--window", "sometimes"]
+    run = assert_refused(trial, tmp_path / "work", extra, 2, "--window", "sometimes", to_do="-h")
+    assert "replica" in run.stderr
+    assert "run" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "flag", ["--sts-name", "--sts-namespace", "--intree-storageclass", "--csi-storageclass"]
+)
+def test_a_missing_flag_is_named(trial: Trial, flag: str) -> None:
+    given = trial.options
+    at = given.index(flag)
+    trial_options = given[:at] + given[at + 2 :]
+    run = finish(Running([str(tool()), "preflight", *trial_options], None))
+    assert_refusal(run, 2, f"Missing option '{flag}'")
+
+
+def test_a_missing_working_directory_is_named(trial: Trial) -> None:
+    run = finish(Running([str(tool()), "rolling-migration", "all", *trial.options], None))
+    assert_refusal(run, 2, "Missing option '--working-directory'")
+
+
+def test_preflight_refuses_as_the_migration_does(trial: Trial) -> None:
+    run = trial.preflight("--csi-storageclass", "nope")
+    assert run.exit_code == 3, str(run)
+    assert "storageclass/nope: it does not exist" in run.stdout
+    assert "To do: Check --csi-storageclass." in run.stdout
+    assert "Not ready to migrate: 1 blocker" in run.stdout
