@@ -19,8 +19,6 @@ AUDIT_POLICY = {
         {"level": "Request"},
     ],
 }
-# All but what a lab without cloud, kubeadm and pod network has no use for.
-CONTROLLERS = "*,-nodeipam,-cloud-node-lifecycle,-bootstrapsigner,-tokencleaner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,6 @@ def controller_manager(binary: Path, kubeconfig: Path, port: int, keys: Keys) ->
     """Its timings are the defaults: the binding stall of 15 s is part of what is tried."""
     return [
         *_behind_tls(binary, kubeconfig, port, keys),
-        f"--controllers={CONTROLLERS}",
         "--use-service-account-credentials=true",
         f"--service-account-private-key-file={keys.service_accounts}",
         f"--root-ca-file={keys.ca}",

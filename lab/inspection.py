@@ -128,7 +128,7 @@ class Inspection:
             new_volume=new["metadata"]["name"] if new else "",
             old_path=old_path,
             disk_id=disk_id,
-            judgement=self._judge(name, self._path(disk_id) if disk_id else old_path),
+            judgement=self._judge(name, self._path(disk_id, old_path) if disk_id else old_path),
             disk_there=_flat_file(self._layout, old_path) is not None,
         )
 
@@ -139,9 +139,13 @@ class Inspection:
         flat = _flat_file(self._layout, path)
         return judge(_lines(flat) if flat else [], ledger)
 
-    def _path(self, disk_id: str) -> str:
+    def _path(self, disk_id: str, old_path: str) -> str:
+        """Where the disk lies; where it lay if vCenter no longer knows it."""
         with disks(self._vcenter) as datacenter:
-            return datacenter.path_of(disk_id)
+            try:
+                return datacenter.path_of(disk_id)
+            except KeyError:
+                return old_path
 
     def _events(self, name: str) -> int:
         lines = _lines(self._layout.evidence / f"{name}.log", self._marks[name])

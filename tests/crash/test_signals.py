@@ -30,7 +30,7 @@ from tests.lab.labkit import Running, Trial, finish
 from tests.lab.refusalkit import assert_refusal
 
 SEED = int(os.environ.get("CRASH_SEED") or random.SystemRandom().randrange(1 << 32))
-KILLS = 8
+KILLS = 5
 # Up to here a run over two replicas is not yet over, counted in lines that it says.
 LINES = {"replica": 36, "run": 30}
 KINDS = {
