@@ -77,16 +77,17 @@ class Options:
 
 
 # How long each wait may take, in seconds. A forced detach by Kubernetes comes
-# after 6 minutes, so the detachment waits longer than that; the driver's full
-# sync, the cure for a missed event, needs two rounds.
+# after 6 minutes, so the detachment waits longer than that. The cure for an event
+# that the driver's syncer missed is its full sync, two rounds of half an hour:
+# giving up before that would leave the replica away for good.
 _TIMEOUTS = {
     Wait.ORPHANED: 120.0,
     Wait.POD_GONE: 300.0,
     Wait.DETACHED: 600.0,
     Wait.CLAIM_GONE: 120.0,
     Wait.VOLUME_GONE: 180.0,
-    Wait.UNREGISTERED: 600.0,
-    Wait.REGISTERED: 600.0,
+    Wait.UNREGISTERED: 4200.0,
+    Wait.REGISTERED: 4200.0,
     Wait.BOUND: 120.0,
     Wait.ADOPTED: 120.0,
 }
