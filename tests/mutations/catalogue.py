@@ -54,7 +54,7 @@ MUTATIONS = (
     Mutation(
         "no-retain",
         "does not set the reclaim policy to Retain",
-        (("engine/migrate.py", '        run.patiently("", lambda: retain_everything(run))\n', ""),),
+        (("engine/migrate.py", "        retain_everything(run)\n", ""),),
         (_SAFETY,),
     ),
     Mutation(
@@ -63,7 +63,7 @@ MUTATIONS = (
         (
             (
                 "engine/migrate.py",
-                '        run.patiently("", lambda: retain_everything(run))\n',
+                "        retain_everything(run)\n",
                 "",
             ),
             (

@@ -42,6 +42,7 @@ def run_on(cluster: MemoryCluster, told: list[Event], policy: str = "Delete") ->
         directory=SimpleNamespace(journal=Journal()),
         tell=told.append,
         guard=lambda: None,
+        patiently=lambda _, look: look(),
         waiter=lambda *_: SimpleNamespace(seconds=0.0, pause=pytest.fail),
     )
     return cast(Run, fake)

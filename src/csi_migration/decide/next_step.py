@@ -40,6 +40,7 @@ def next_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     """What to do next to bring this replica to CSI volumes."""
     return (
         _refusal(plan, seen)
+        or _first(plan, seen, _wrong_disk)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)
         or _bring_the_pod_back(seen, window)
@@ -63,7 +64,10 @@ def retreat_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     set_is_away = seen.statefulset.presence is Presence.ABSENT
     if seen.pod.terminating and not (set_is_away and window is Window.REPLICA):
         return _await_pod_gone()
-    return _bring_the_pod_back(seen, window) or Finished()
+    step = _bring_the_pod_back(seen, window)
+    never_left = seen.pod.uid == plan.pod_uid
+    is_ready_wait = isinstance(step, AwaitIt) and step.wait is Wait.READY
+    return Finished() if step is None or (is_ready_wait and never_left) else step
 
 
 def is_untouched(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
@@ -113,10 +117,15 @@ def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
             f"the reclaim policy of volume {plan.old_volume} is no longer Retain; "
             "going on could destroy its disk"
         )
-    if seen.disk and seen.disk.path != plan.file.path:
-        yield Refuse(
-            f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
-        )
+
+
+def _wrong_disk(plan: ClaimPlan, seen: ClaimSeen) -> Refuse | None:
+    """A stale catalog names another disk (vsphere-csi-driver issue 3082)."""
+    if seen.disk is None or seen.disk.path == plan.file.path:
+        return None
+    return Refuse(
+        f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
+    )
 
 
 def _foreign(what: str, item: Seen) -> Iterator[Refuse]:

@@ -48,7 +48,7 @@ def await_room(run: Run, replica: ReplicaPlan) -> None:
         _ROOM_SECONDS,
         "Bring the other replicas up again, then run the migration again.",
     )
-    while problem := next(_objections(run, replica), ""):
+    while problem := run.patiently(replica.pod, lambda: next(_objections(run, replica), "")):
         run.stop_if_asked()
         wait.pause(problem)
 
@@ -133,7 +133,7 @@ def await_adoption(run: Run, statefulset_uid: str) -> None:
     """
     limit = timeout_of(Wait.ADOPTED, run.options, 0.0, len(run.plan.replicas))
     wait = run.waiter("", "adopted", limit, "See what the controller-manager says about the set.")
-    while orphans := _orphans(run, statefulset_uid):
+    while orphans := run.patiently("", lambda: _orphans(run, statefulset_uid)):
         wait.pause(f"not adopted yet: {', '.join(orphans)}")
 
 

@@ -9,9 +9,12 @@ plus one; any other value wedges the trigger.
 from __future__ import annotations
 
 from csi_migration.kube import Client, KubernetesError, resources
+from csi_migration.model.objects import resource_version_of
 
 _NAME = "csifullsync"
 _PATIENCE_SECONDS = 10.0
+# Two rounds are what helps; a third and a fourth in case somebody else's came between.
+_MOST_REQUESTS = 4
 
 
 class FullSync:
@@ -20,10 +23,11 @@ class FullSync:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._requested = 0
+        self._asked = 0
 
     def ask_when_due(self, waited: float) -> None:
         """Ask, once the usual way has had its time (`waited`, in seconds)."""
-        if waited >= _PATIENCE_SECONDS:
+        if waited >= _PATIENCE_SECONDS and self._asked < _MOST_REQUESTS:
             self._ask()
 
     def _ask(self) -> None:
@@ -35,9 +39,9 @@ class FullSync:
             last = int(status.get("lastTriggerSyncID", 0))
             if status.get("inProgress") or last < self._requested:
                 return
-            self._client.patch(
-                resources.FULL_SYNC_TRIGGERS, _NAME, {"spec": {"triggerSyncID": last + 1}}
-            )
-            self._requested = last + 1
+            metadata = {"resourceVersion": resource_version_of(trigger)}
+            body = {"metadata": metadata, "spec": {"triggerSyncID": last + 1}}
+            self._client.patch(resources.FULL_SYNC_TRIGGERS, _NAME, body)
+            self._requested, self._asked = last + 1, self._asked + 1
         except KubernetesError:
             return  # somebody else asked, or this identity may not: the wait goes on

@@ -126,9 +126,7 @@ class Lease:
         if _seconds() - self._renewed < _RENEW_SECONDS:
             return
         try:
-            self._renew()
-        except (Conflict, NotFound) as error:
-            self._still_ours_or_lost(error)
+            self._renew_or_recognise()
         except KubernetesError:
             return  # due at the next call again
         self._renewed = _seconds()
@@ -143,6 +141,12 @@ class Lease:
         self.keep()
         if _seconds() - self._renewed > _TRUSTED_SECONDS:
             raise ReadFailed("the Lease could not be renewed for a while, so nothing is written")
+
+    def _renew_or_recognise(self) -> None:
+        try:
+            self._renew()
+        except (Conflict, NotFound) as error:
+            self._still_ours_or_lost(error)
 
     def _renew(self) -> None:
         self._lease["spec"]["renewTime"] = _now()

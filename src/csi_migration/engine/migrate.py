@@ -18,7 +18,7 @@ from csi_migration.engine.companions import (
 )
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.retain import give_back_policies, restore_policies, retain_everything
-from csi_migration.engine.run import Run
+from csi_migration.engine.run import Run, closing
 from csi_migration.engine.state import state_of
 from csi_migration.engine.swap import Retreated, Swap
 from csi_migration.engine.verify import verify
@@ -51,6 +51,7 @@ class Migration:
         self._run = run
         self._swapped: list[str] = []
         self._in_hand = ""
+        self._hand: Swap | None = None
 
     def everything(self) -> None:
         """Run it from the first replica to the last.
@@ -75,7 +76,7 @@ class Migration:
 
     def _all_replicas(self) -> None:
         run = self._run
-        run.patiently("", lambda: retain_everything(run))
+        retain_everything(run)
         try:
             for replica in run.plan.replicas:
                 run.stop_if_asked()
@@ -84,19 +85,19 @@ class Migration:
             self._close_after(error)
             raise
         run.patiently("", self._close_the_runs_window)
-        run.patiently("", lambda: verify(run))
-        run.patiently("", lambda: restore_policies(run))
+        verify(run)
+        restore_policies(run)
 
     # One replica ------------------------------------------------------------------
 
     def _replica(self, replica: ReplicaPlan) -> None:
         run = self._run
-        run.patiently(replica.pod, lambda: await_room(run, replica))
+        await_room(run, replica)
         others = run.patiently(replica.pod, lambda: self._others(replica))
         run.stop_if_asked()
         seen, swap = self._swap(replica)
         self._swapped.append(replica.pod)
-        run.patiently(replica.pod, lambda: self._soak(replica, seen))
+        self._soak(replica, seen)
         run.patiently(replica.pod, lambda: require_untouched(run, others))
         run.patiently(replica.pod, lambda: self._warn_of_leftover_records(replica, swap))
         run.tell(ReplicaDone(replica.pod, _moved(replica, seen), swap.seconds_away))
@@ -108,13 +109,13 @@ class Migration:
     def _swap(self, replica: ReplicaPlan) -> tuple[ReplicaSeen, Swap]:
         set_before = self._run.patiently(replica.pod, self._set_before)
         swap = Swap(self._run, replica, set_before)
-        self._in_hand = replica.pod
+        self._in_hand, self._hand = replica.pod, swap
         try:
             seen = swap.forwards()
         except Retreated:
-            self._in_hand = ""
+            self._in_hand, self._hand = "", None
             raise
-        self._in_hand = ""
+        self._in_hand, self._hand = "", None
         return seen, swap
 
     def _set_before(self) -> Raw:
@@ -132,12 +133,16 @@ class Migration:
         soak = max(run.options.soak, run.plan.min_ready_seconds)
         wait = run.waiter(replica.pod, "soak", soak + run.options.ready_timeout)
         while time.monotonic() < since + soak or not self._is_healthy(replica):
-            pod = run.systems.client.find(resources.PODS, replica.pod, run.plan.namespace)
+            pod = run.patiently(replica.pod, lambda: self._settled_pod(replica))
             if pod is None or uid_of(pod) != seen.pod.uid:
                 raise Stopped(f"{replica.pod} was replaced right after its swap")
             since = since if is_ready(pod) else time.monotonic()
-            settled_set(run)
             wait.pause("holding for a while to see that it stays Ready")
+
+    def _settled_pod(self, replica: ReplicaPlan) -> Raw | None:
+        settled_set(self._run)
+        client, namespace = self._run.systems.client, self._run.plan.namespace
+        return client.find(resources.PODS, replica.pod, namespace)
 
     def _is_healthy(self, replica: ReplicaPlan) -> bool:
         command = self._run.options.health_command
@@ -184,10 +189,18 @@ class Migration:
         if isinstance(error, JournalBroken | LeaseLost):
             return
         try:
+            self._require_no_one_between()
             self._run.patiently("", self._close_the_runs_window)
         except ToolError as second:
             text = f"the StatefulSet could not be brought back: {second.message}"
             self._run.tell(Notice("warning", text))
+
+    def _require_no_one_between(self) -> None:
+        if self._hand and self._run.options.window is Window.RUN and self._hand.is_between():
+            raise NeedsPerson(
+                f"{self._in_hand} has no pod, and a controller would start it on disks that may "
+                "still be attached elsewhere"
+            )
 
     def _close_the_runs_window(self) -> None:
         """With --window run, bring the set back, also when the run stops early.
@@ -219,10 +232,10 @@ class Migration:
         )
         journal = run.directory.journal
         intent = journal.intent(step="close-window", action="close-window", object=reference)
-        try:
-            journal.done(intent, create_statefulset(run, self._set_of_the_run()))
-        except AlreadyExists as error:
-            journal.failed(intent, error.message)
+        with contextlib.suppress(AlreadyExists):  # whose it is, is looked at next
+            with closing(journal, intent):
+                created = create_statefulset(run, self._set_of_the_run())
+            journal.done(intent, created)
         run.tell(StepDone("", "close-window", "", time.monotonic() - started))
 
     def _ours_or_refuse(self) -> Raw:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
-from csi_migration.engine.run import Run
+from csi_migration.engine.run import Run, closing
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Conflict, resources
 from csi_migration.model.errors import NeedsPerson
@@ -42,12 +43,12 @@ def retain_everything(run: Run) -> None:
     """
     run.tell(StepStarted("", "retain", "keep every disk, whatever happens"))
     for claim in _claims(run):
-        _retain(run, claim)
+        run.patiently("", partial(_retain, run, claim))
     wait = run.waiter(
         "", "retain", _SEEN_SECONDS, "See that the CSI driver's provisioner is running."
     )
     for claim in _claims(run):
-        while pending := _pending(run, claim):
+        while pending := run.patiently("", partial(_pending, run, claim)):
             wait.pause(f"volume {claim.old_volume}: {pending}")
     run.tell(StepDone("", "retain", "every in-tree volume is Retain", wait.seconds))
 
@@ -57,7 +58,7 @@ def restore_policies(run: Run) -> None:
     run.tell(StepStarted("", "restore-policies", "give back the reclaim policies"))
     wait = run.waiter("", "restore-policies", _SEEN_SECONDS)
     for claim in _claims(run):
-        _give_back(run, claim, claim.new_volume)
+        run.patiently("", partial(_give_back, run, claim, claim.new_volume))
     run.tell(StepDone("", "restore-policies", "", wait.seconds))
 
 
@@ -79,6 +80,7 @@ def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
     if claim.reclaim_policy not in _RESTORABLE:
         return
     for _ in range(_TRIES):
+        reason = "held by no claim any more"
         volume = run.systems.client.find(resources.VOLUMES, name)
         holder = run.systems.client.find(resources.CLAIMS, claim.name, run.plan.namespace)
         if volume is None or not _is_held(volume, holder):
@@ -86,7 +88,8 @@ def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
         with contextlib.suppress(Conflict):  # the volume was changed since it was judged
             _write_policy(run, volume, claim.reclaim_policy, unchanged=True)
             return
-    run.tell(Notice("warning", f"volume {name} is held by no claim any more: it stays Retain"))
+        reason = "changed by somebody again and again"
+    run.tell(Notice("warning", f"volume {name} is {reason}: it stays Retain"))
 
 
 def _is_held(volume: Raw, claim: Raw | None) -> bool:
@@ -129,7 +132,8 @@ def _write_policy(run: Run, volume: Raw, policy: str, *, unchanged: bool) -> Non
     )
     # What the metadata names is a precondition: the server refuses to change it.
     body = {"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": policy}}
-    patched = run.systems.client.patch(resources.VOLUMES, name, body)
+    with closing(run.directory.journal, intent):
+        patched = run.systems.client.patch(resources.VOLUMES, name, body)
     run.directory.journal.done(intent, {"resourceVersion": resource_version_of(patched)})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ from typing import TypeVar
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.journal import Journal
 from csi_migration.kube import (
+    CredentialsFailed,
     Forbidden,
     MaybeApplied,
     NotSent,
@@ -22,11 +23,11 @@ from csi_migration.kube import (
     TooManyRequests,
     Unauthenticated,
 )
-from csi_migration.model.errors import Stopped
+from csi_migration.model.errors import Stopped, ToolError
 from csi_migration.model.events import Event, Waiting
 from csi_migration.model.plan import MigrationPlan, Window
 from csi_migration.model.step import Wait
-from csi_migration.vsphere.errors import Faulted, VCenterUnreachable
+from csi_migration.vsphere.errors import Faulted, RegistrationUnknown, VCenterUnreachable
 
 Tell = Callable[[Event], None]
 T = TypeVar("T")
@@ -37,6 +38,7 @@ TRANSIENT = (
     TooManyRequests,
     Forbidden,
     Unauthenticated,
+    CredentialsFailed,
     VCenterUnreachable,
     Faulted,
 )
@@ -107,28 +109,55 @@ def timeout_of(wait: Wait, options: Options, grace_seconds: float, replicas: int
     return _TIMEOUTS[wait] + extra
 
 
+def said(error: ToolError) -> str:
+    """What happened, with the server's own words."""
+    return f"{error.message} ({error.details})" if error.details else error.message
+
+
+@contextmanager
+def closing(journal: Journal, intent: int) -> Iterator[None]:
+    """Close the intent of a write that fails; one that may have happened stays open."""
+    try:
+        yield
+    except (MaybeApplied, RegistrationUnknown) as error:
+        journal.note(f"answer to record {intent} lost: {error.message}")
+        raise
+    except ToolError as error:
+        journal.failed(intent, error.message)
+        raise
+
+
 class StopRequest:
-    """The first signal asks for a stop at the next safe point, the second stops now."""
+    """The first signal asks for a stop at the next safe point, the second stops now.
+
+    A terminal that closes hangs up on the run, often twice: that only ever asks.
+    """
 
     def __init__(self, told: Callable[[], None]) -> None:
         self._told = told
-        self._asked = threading.Event()
+        self.asked = False
+        self._acknowledged = False
 
-    @property
-    def asked(self) -> bool:
-        """Whether somebody asked the run to stop."""
-        return self._asked.is_set()
+    def acknowledge(self) -> None:
+        """Say once that the request was heard.
+
+        Not in the handler: it may have interrupted the very stream that is told.
+        """
+        if self.asked and not self._acknowledged:
+            self._acknowledged = True
+            self._told()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and number != signal.SIGHUP:
             raise KeyboardInterrupt(signal.Signals(number).name)
-        self._asked.set()
-        self._told()
+        self.asked = True
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Catch SIGINT and SIGTERM inside the block."""
-        signals = (signal.SIGINT, signal.SIGTERM)
+        """Catch SIGINT, SIGTERM and, unless nohup ignores it, SIGHUP inside the block."""
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._on_signal) for number in signals}
         try:
             yield
@@ -157,6 +186,7 @@ class Run:
 
     def guard(self) -> None:
         """Called right before every write: are we still the one who may?"""
+        self.stop.acknowledge()
         self.lease.require()
 
     def waiter(self, replica: str, step: str, timeout: float, way_out: str = "") -> Waiter:
@@ -169,12 +199,14 @@ class Run:
         `look` may write only after it has compared, so that beginning it again
         after a lost answer repeats nothing blindly.
         """
-        wait = self.waiter(replica, "unreachable", self.options.unreachable_timeout)
+        wait = None
         while True:
             try:
                 return look()
             except (*TRANSIENT, MaybeApplied) as error:
-                wait.pause(error.message)
+                timeout = self.options.unreachable_timeout
+                wait = wait or self.waiter(replica, "unreachable", timeout)
+                wait.pause(said(error))
 
     def stop_if_asked(self) -> None:
         """End the run here if somebody asked for it.
@@ -212,6 +244,7 @@ class Waiter:
         Raises:
             WaitedTooLong: the time-out has passed.
         """
+        self._run.stop.acknowledge()
         self._run.lease.keep()
         seconds = self.seconds
         if seconds >= _TELL_AFTER_SECONDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.record import Identity
 from csi_migration.kube import KubernetesError, resources
 from csi_migration.model.errors import Blocked
-from csi_migration.model.events import Notice
+from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
 from csi_migration.model.plan import MigrationPlan
@@ -49,6 +50,7 @@ def new_run(
         UsageError: the working directory can't be used.
         Locked: another run is at work.
     """
+    tell = _never_raising(tell)
     # Before preflight: while another run has the set away, its checks would mislead.
     WorkingDirectory.refuse_unless_usable(directory)
     Lease.refuse_if_held(systems.client, request.namespace, request.statefulset)
@@ -66,6 +68,16 @@ def new_run(
             yield Run(systems, plan, options, held, lease, tell, stop)
     finally:
         _release(lease, tell)
+
+
+def _never_raising(tell: Tell) -> Tell:
+    """A terminal or a pipe that is gone must not stop a swap half-way."""
+
+    def tell_if_somebody_listens(event: Event) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            tell(event)
+
+    return tell_if_somebody_listens
 
 
 def _require_passed(found: tuple[Finding, ...]) -> None:

@@ -12,7 +12,7 @@ from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
-from csi_migration.engine.run import TRANSIENT, Run, Waiter, timeout_of
+from csi_migration.engine.run import TRANSIENT, Run, Waiter, closing, said, timeout_of
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import (
     AlreadyExists,
@@ -27,7 +27,7 @@ from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import ReplicaPlan, Window
-from csi_migration.model.seen import ReplicaSeen
+from csi_migration.model.seen import Presence, ReplicaSeen
 from csi_migration.model.step import Act, Action, AwaitIt, Finished, LookAt, Refuse, Step, Wait
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown
 
@@ -48,7 +48,12 @@ _MOVED = (
 # A write whose outcome is unknown: look again, and never repeat it blindly.
 _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 
+# An API server that has just started knows its roles within seconds; a policy or a
+# vCenter that goes on saying no means it.
+_REFUSALS = (Forbidden, Unauthenticated, Faulted)
+_MOST_REFUSALS = 16
 _MOST_TRIES = 60
+_TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
@@ -99,7 +104,7 @@ class Swap:
         try:
             return self._drive(next_step)
         except ToolError as error:
-            if isinstance(error, NeedsPerson | JournalBroken | LeaseLost):
+            if isinstance(error, JournalBroken | LeaseLost):
                 raise
             self._undo(error)
             raise
@@ -116,17 +121,25 @@ class Swap:
             text = f"the way back failed too: {second.message}"
             self._run.tell(Notice("warning", text, self._replica.pod))
             return
-        raise Retreated(
-            f"{self._replica.pod}: {error.message}",
+        back = Retreated(
+            f"{self._replica.pod}: {error.message.removeprefix(f'{self._replica.pod}: ')}",
             details=error.details,
-            state=f"{self._replica.pod} was not migrated; it runs again on its in-tree "
-            "volumes, under its StatefulSet.",
+            state=f"{self._replica.pod} was not migrated; it runs on its in-tree volumes.",
             resolution=error.resolution,
-        ) from error
+        )
+        if isinstance(error, NeedsPerson):
+            back.exit_code = error.exit_code
+        raise back from error
 
     def _can_retreat(self) -> bool:
         seen = self._run.patiently(self._replica.pod, self.observer.observe)
         return is_untouched(self._replica, seen)
+
+    def is_between(self) -> bool:
+        """Whether only this run may start the pod: it has none, and not its old claims."""
+        seen = self._run.patiently(self._replica.pod, self.observer.observe)
+        has_pod = seen.pod.presence is not Presence.ABSENT
+        return not has_pod and not is_untouched(self._replica, seen)
 
     def _begin_anew(self) -> None:
         self._tries.clear()
@@ -157,8 +170,12 @@ class Swap:
             case AwaitIt():
                 self._await(step)
             case Act():
+                has_waited = self._waiting is not None
                 self._waited()
-                self._act(step, seen)
+                if step.action is Action.CREATE_POD and has_waited:
+                    self.observer.facts.attached_by = None  # one more look at who holds the disks
+                else:
+                    self._act(step, seen)
         return False
 
     # Acting -----------------------------------------------------------------------
@@ -173,17 +190,12 @@ class Swap:
         step = "/".join(filter(None, (pod, action, act.claim)))
         intent = journal.intent(step=step, action=action, object=target.reference, replica=pod)
         try:
-            result = self._actor.perform(act, seen)
-        except _UNKNOWN as error:
-            journal.note(f"answer to record {intent} lost: {error.message}")
+            with closing(journal, intent):
+                result = self._actor.perform(act, seen)
+        except (*_UNKNOWN, *_MOVED) as error:
             self._pause(act, error)
-        except _MOVED as error:
-            journal.failed(intent, error.message)
-            self._pause(act, error)
-        except ToolError as error:
-            journal.failed(intent, error.message)
-            raise
         else:
+            self._waiters.clear()
             journal.done(intent, result)
             seconds = time.monotonic() - started
             self._run.tell(StepDone(pod, action, target.words, seconds))
@@ -201,7 +213,14 @@ class Swap:
 
     def _pause(self, act: Act, error: ToolError) -> None:
         """Longer with every try, or as long as the server asks for."""
-        self._last_refusal = error.details or error.message
+        self._last_refusal = said(error)
+        if isinstance(error, _REFUSALS) and self._tries[act] > _MOST_REFUSALS:
+            raise Stopped(
+                f"{self._replica.pod}: '{TITLES[act.action]}' is refused",
+                details=self._last_refusal,
+            )
+        if self._tries[act] == _TELLING_TRIES:
+            self._run.tell(Notice("warning", self._last_refusal, self._replica.pod))
         growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
         asked: float = getattr(error, "retry_after", None) or 0.0
         time.sleep(min(max(growing, asked), _LONGEST_PAUSE_SECONDS))
@@ -261,4 +280,4 @@ class Swap:
             self._unreachable = self._run.waiter(
                 self._replica.pod, "unreachable", self._run.options.unreachable_timeout
             )
-        self._unreachable.pause(error.message)
+        self._unreachable.pause(said(error))

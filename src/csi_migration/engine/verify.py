@@ -12,6 +12,10 @@ from csi_migration.model.events import StepDone, StepStarted
 from csi_migration.model.objects import Raw, claim_templates_of, is_ready, name_of
 from csi_migration.model.plan import ClaimPlan
 
+# A readiness probe may blink; what is wrong for longer is wrong.
+_SETTLING_SECONDS = 60.0
+_MARGIN_SECONDS = 60.0
+
 
 def verify(run: Run) -> None:
     """See that the set and every replica are what the plan wanted.
@@ -20,13 +24,14 @@ def verify(run: Run) -> None:
         NeedsPerson: something is not, and all of it.
     """
     run.tell(StepStarted("", "verify", "look at everything again"))
-    wait = run.waiter("", "verify", 0.0)
-    problems = list(_problems(run))
-    if problems:
-        raise NeedsPerson(
-            "the migration ran to its end, but not all is as it should be",
-            details="; ".join(problems),
-        )
+    wait = run.waiter("", "verify", _SETTLING_SECONDS + _MARGIN_SECONDS)
+    while problems := run.patiently("", lambda: list(_problems(run))):
+        if wait.seconds > _SETTLING_SECONDS:
+            raise NeedsPerson(
+                "the migration ran to its end, but not all is as it should be",
+                details="; ".join(problems),
+            )
+        wait.pause(problems[0])
     run.tell(StepDone("", "verify", "", wait.seconds))
 
 
