@@ -124,7 +124,7 @@ class Swap:
         back = Retreated(
             f"{self._replica.pod}: {error.message.removeprefix(f'{self._replica.pod}: ')}",
             details=error.details,
-            state=f"{self._replica.pod} was not migrated; it runs on its in-tree volumes.",
+            state=f"{self._replica.pod} was not migrated; it runs again on its in-tree volumes.",
             resolution=error.resolution,
         )
         if isinstance(error, NeedsPerson):
