@@ -274,11 +274,20 @@ class Scene:
         self.cluster.patch("TriggerCsiFullSync", "csifullsync", patch)
 
     def full_sync(self) -> None:
-        """Have the syncer compare volumes and CNS once."""
-        until("the last full sync's end", lambda: self.last_sync() >= 0)
-        wanted = self.last_sync() + 1
+        """Have the syncer compare volumes and CNS once.
+
+        A syncer that has just started begins one by itself; that counts as well.
+        """
+        ended: list[int] = []
+
+        def has_ended() -> bool:
+            ended.append(self.last_sync())
+            return ended[-1] >= 0
+
+        until("the last full sync's end", has_ended)
+        wanted = ended[-1] + 1
         self.request_sync(wanted)
-        until(f"full sync {wanted}", lambda: self.last_sync() == wanted)
+        until(f"full sync {wanted}", lambda: self.last_sync() >= wanted)
 
     @contextmanager
     def delays(self, part: str, **seconds: float) -> Iterator[None]:
