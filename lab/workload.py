@@ -72,7 +72,9 @@ def volumes(cluster: Cluster, workload: Workload) -> dict[str, Object]:
 def _retain(cluster: Cluster, namespace: str) -> None:
     patch = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
     for volume in _volumes_of(cluster, namespace):
-        cluster.patch("PersistentVolume", volume["metadata"]["name"], patch)
+        # The provisioner may be destroying it at this very moment.
+        with suppress_not_found():
+            cluster.patch("PersistentVolume", volume["metadata"]["name"], patch)
 
 
 def _delete_all(cluster: Cluster, kind: str, namespace: str) -> None:
@@ -84,7 +86,8 @@ def _delete_all(cluster: Cluster, kind: str, namespace: str) -> None:
 
 def _delete_volumes(cluster: Cluster, namespace: str) -> None:
     for volume in _volumes_of(cluster, namespace):
-        cluster.delete("PersistentVolume", volume["metadata"]["name"])
+        with suppress_not_found():
+            cluster.delete("PersistentVolume", volume["metadata"]["name"])
     gone = f"volumes of {namespace} gone"
     try:
         until(gone, lambda: not _volumes_of(cluster, namespace), seconds=10)
