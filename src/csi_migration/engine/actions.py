@@ -76,22 +76,22 @@ class Actor:
             case Action.DELETE_POD | Action.CREATE_POD:
                 return seen.pod, resources.PODS, self._replica.pod
             case Action.DELETE_VOLUME:
-                old = self._claim(act.claim).old_volume
+                old = self._replica.claim(act.claim).old_volume
                 return seen.claims[act.claim].old_volume, resources.VOLUMES, old
             case Action.CREATE_VOLUME:
-                new = self._claim(act.claim).new_volume
+                new = self._replica.claim(act.claim).new_volume
                 return seen.claims[act.claim].new_volume, resources.VOLUMES, new
             case _:
                 return seen.claims[act.claim].claim, resources.CLAIMS, act.claim
 
     def _disk_target(self, claim: str) -> Target:
-        path = str(self._claim(claim).file.path)
+        path = str(self._replica.claim(claim).file.path)
         return Target(ObjectRef(kind="VMDK", name=path), path)
 
     def perform(self, act: Act, seen: ReplicaSeen) -> dict[str, str]:
         """Write it; return what the server answered, for the journal."""
         if act.claim:
-            return self._perform_on_claim(act.action, self._claim(act.claim), seen)
+            return self._perform_on_claim(act.action, self._replica.claim(act.claim), seen)
         match act.action:
             case Action.OPEN_WINDOW:
                 return self._open_window(seen)
@@ -123,9 +123,6 @@ class Actor:
                 return self._create(resources.CLAIMS, claim.new_claim_manifest)
             case _:
                 raise ValueError(f"{action} is not about a claim")
-
-    def _claim(self, name: str) -> ClaimPlan:
-        return next(claim for claim in self._replica.claims if claim.name == name)
 
     def _open_window(self, seen: ReplicaSeen) -> dict[str, str]:
         self._systems.client.delete(

@@ -100,14 +100,11 @@ class Observer:
             case Look.ATTACHMENTS:
                 self.facts.attached_by = self._attached_by()
             case Look.DISK:
-                self.facts.disks[at.claim] = self._disk(self._claim(at.claim))
+                self.facts.disks[at.claim] = self._disk(self._replica.claim(at.claim))
             case Look.REGISTRATION:
                 disk = self.facts.disks[at.claim]
                 known = disk is not None and self._systems.cns.registered(disk.id)
                 self.facts.registered[at.claim] = known
-
-    def _claim(self, name: str) -> ClaimPlan:
-        return next(claim for claim in self._replica.claims if claim.name == name)
 
     # Kubernetes objects ---------------------------------------------------------
 

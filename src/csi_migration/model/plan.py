@@ -63,6 +63,10 @@ class ReplicaPlan:
     grace_seconds: float
     claims: tuple[ClaimPlan, ...]
 
+    def claim(self, name: str) -> ClaimPlan:
+        """The replica's claim of that name."""
+        return next(claim for claim in self.claims if claim.name == name)
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationPlan:
