@@ -141,6 +141,7 @@ def test_a_dead_runs_lease_holds_until_it_expires(trial: StartTrial, tmp_path: P
     with begun(made, *QUICK) as tool:
         tool.process.kill()
         tool.process.wait()
+    from_another_machine(made)
     again = [*QUICK, "--working-directory"]
     refused = made.migrate(*again, str(tmp_path / "too-early"))
     assert_refusal(refused, 7, f"pid {tool.process.pid}", "To do:")
@@ -149,6 +150,25 @@ def test_a_dead_runs_lease_holds_until_it_expires(trial: StartTrial, tmp_path: P
     assert run.exit_code == 0, str(run)
     made.assert_migrated()
     assert lease(made) is None
+
+
+def test_a_lease_whose_holder_died_on_this_machine_is_taken_over_at_once(
+    trial: StartTrial, tmp_path: Path
+) -> None:
+    made = trial(replicas=1)
+    with begun(made, *QUICK) as tool:
+        tool.process.kill()
+        tool.process.wait()
+    run = made.migrate(*QUICK, "--working-directory", str(tmp_path / "again"))
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()
+    assert lease(made) is None
+
+
+def from_another_machine(trial: Trial) -> None:
+    """As if the Lease's holder had run where nobody can tell whether it lives."""
+    patch = {"metadata": {"annotations": {"csi-migration/process": "boot/1/2/3"}}}
+    trial.cluster.patch("Lease", LEASE, patch, trial.workload.namespace)
 
 
 def age(trial: Trial) -> None:

@@ -31,6 +31,8 @@ def claim_plan(name: str) -> ClaimPlan:
         new_volume=f"pvc-{name}-csi",
         new_volume_manifest={},
         new_claim_manifest={},
+        old_volume_manifest={},
+        old_claim_manifest={},
     )
 
 

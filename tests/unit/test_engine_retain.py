@@ -34,7 +34,11 @@ def run_on(cluster: MemoryCluster, told: list[Event], policy: str = "Delete") ->
     cluster.put(resources.VOLUMES, changed(volume, "metadata/finalizers", []))
     cluster.put(resources.CLAIMS, claim)
     planned = SimpleNamespace(
-        name="data-web-0", old_volume="pvc-0", old_volume_uid="uid-pvc-0", reclaim_policy=policy
+        name="data-web-0",
+        old_volume="pvc-0",
+        old_volume_uid="uid-pvc-0",
+        new_volume="pvc-0-csi",
+        reclaim_policy=policy,
     )
     fake = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),

@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from csi_migration.cli import options
-from csi_migration.model.errors import Stopped
-
-if TYPE_CHECKING:
-    from csi_migration.engine.start import Agree
-    from csi_migration.model.plan import MigrationPlan
+from csi_migration.cli.asking import agree_unless
 
 
 @click.command("all")
@@ -26,34 +22,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the backup and the journal; must be empty or not there",
 )
-@click.option(
-    "--soak-seconds",
-    type=click.FloatRange(min=0),
-    default=30.0,
-    show_default=True,
-    help="How long each migrated replica must stay Ready before the next one",
-)
-@click.option(
-    "--ready-timeout",
-    type=click.FloatRange(min=1),
-    default=900.0,
-    show_default=True,
-    help="Seconds that a started replica may take to become Ready",
-)
-@click.option(
-    "--unreachable-timeout",
-    type=click.FloatRange(min=0),
-    default=300.0,
-    show_default=True,
-    help="Seconds that an API may be away before the run stops",
-)
-@click.option(
-    "--health-command",
-    default="",
-    help="Shell command that must succeed after each replica; NAMESPACE, STATEFULSET and POD "
-    "are set",
-)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before the first change")
+@options.patience
 @options.output
 def migrate_all(**arguments: Any) -> None:
     """Back up the StatefulSet, then migrate all its replicas.
@@ -63,18 +32,9 @@ def migrate_all(**arguments: Any) -> None:
     """
     from csi_migration.engine.connect import connected
     from csi_migration.engine.migrate import Migration
-    from csi_migration.engine.run import Options
     from csi_migration.engine.start import new_run
     from csi_migration.report.reporter import reporter_for
 
-    request = options.request_of(arguments)
-    run_options = Options(
-        window=request.window,
-        ready_timeout=arguments["ready_timeout"],
-        soak=arguments["soak_seconds"],
-        unreachable_timeout=arguments["unreachable_timeout"],
-        health_command=arguments["health_command"],
-    )
     with (
         connected(options.places_of(arguments)) as systems,
         reporter_for(
@@ -82,33 +42,12 @@ def migrate_all(**arguments: Any) -> None:
         ) as reporter,
         new_run(
             systems,
-            request,
-            run_options,
+            options.request_of(arguments),
+            options.run_options_of(arguments),
             arguments["working_directory"],
-            arguments=_recorded(arguments),
+            arguments=options.recorded("all", arguments),
             tell=reporter.event,
-            agree=_agree_unless(yes=arguments["yes"]),
+            agree=agree_unless(yes=arguments["yes"], question="Migrate"),
         ) as run,
     ):
         Migration(run).everything()
-
-
-def _recorded(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as the journal keeps them: all but the person's own command line,
-    which may hold a secret.
-    """
-    kept = {name: value for name, value in arguments.items() if name != "health_command"}
-    return {name: str(v) if isinstance(v, Path) else v for name, v in kept.items()}
-
-
-def _agree_unless(*, yes: bool) -> Agree:
-    """Ask on a terminal; scripts that call the tool as they always did are not asked."""
-
-    def agree(plan: MigrationPlan) -> None:
-        if yes or not sys.stdin.isatty():
-            return
-        question = f"Migrate {len(plan.replicas)} replicas of {plan.namespace}/{plan.statefulset}?"
-        if not click.confirm(question, err=True):
-            raise Stopped("Called off.", state="Nothing was changed.")
-
-    return agree

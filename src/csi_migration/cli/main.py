@@ -10,6 +10,8 @@ import click
 
 from csi_migration.cli.all import migrate_all
 from csi_migration.cli.preflight import preflight
+from csi_migration.cli.resume import resume
+from csi_migration.cli.rollback import rollback
 from csi_migration.model.errors import ExitCode, ToolError
 
 TOOL = "statefulset-csi-migration-tool"
@@ -37,6 +39,8 @@ def rolling_migration() -> None:
 
 cli.add_command(preflight)
 rolling_migration.add_command(migrate_all)
+rolling_migration.add_command(resume)
+rolling_migration.add_command(rollback)
 
 
 def main() -> NoReturn:

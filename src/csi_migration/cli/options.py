@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,23 +48,58 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
-_STATEFULSET: tuple[Callable[[Any], Any], ...] = (
-    click.option("--sts-name", required=True, help="Name of the StatefulSet"),
-    click.option("--sts-namespace", required=True, help="Namespace of the StatefulSet"),
+
+def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
+    """The set and its classes; what is not required is read from the working directory."""
+    return (
+        click.option("--sts-name", required=required, help="Name of the StatefulSet"),
+        click.option("--sts-namespace", required=required, help="Namespace of the StatefulSet"),
+        click.option(
+            "--intree-storageclass", required=required, help="StorageClass of its in-tree volumes"
+        ),
+        click.option(
+            "--csi-storageclass", required=required, help="StorageClass that its volumes will have"
+        ),
+        click.option(
+            "--window",
+            type=click.Choice(["replica", "run"]),
+            default="replica",
+            show_default=required,
+            help="How long the StatefulSet object is away: while a replica is swapped, or for "
+            "the whole run",
+        ),
+    )
+
+
+_PATIENCE: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--intree-storageclass", required=True, help="StorageClass of its in-tree volumes"
-    ),
-    click.option(
-        "--csi-storageclass", required=True, help="StorageClass that its volumes will have"
-    ),
-    click.option(
-        "--window",
-        type=click.Choice(["replica", "run"]),
-        default="replica",
+        "--soak-seconds",
+        type=click.FloatRange(min=0),
+        default=30.0,
         show_default=True,
-        help="How long the StatefulSet object is away: while a replica is swapped, or for "
-        "the whole run",
+        help="How long each swapped replica must stay Ready before the next one",
     ),
+    click.option(
+        "--ready-timeout",
+        type=click.FloatRange(min=1),
+        default=900.0,
+        show_default=True,
+        help="Seconds that a started replica may take to become Ready",
+    ),
+    click.option(
+        "--unreachable-timeout",
+        type=click.FloatRange(min=0),
+        default=300.0,
+        show_default=True,
+        help="Seconds that an API may be away before the run stops",
+    ),
+    click.option(
+        "--health-command",
+        default="",
+        help="Shell command that must succeed after each replica; NAMESPACE, STATEFULSET and "
+        "POD are set",
+    ),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask before the first change"),
 )
 
 _OUTPUT = click.option(
@@ -83,7 +119,17 @@ def places(command: Command) -> Command:
 
 def statefulset(command: Command) -> Command:
     """Add the options that name the StatefulSet and its classes."""
-    return _with(command, _STATEFULSET)
+    return _with(command, _statefulset(required=True))
+
+
+def statefulset_begun(command: Command) -> Command:
+    """Add the same for a migration that was begun: none of them is required."""
+    return _with(command, _statefulset(required=False))
+
+
+def patience(command: Command) -> Command:
+    """Add the options that say how patient and how careful a run is."""
+    return _with(command, _PATIENCE)
 
 
 def output(command: Command) -> Command:
@@ -120,7 +166,45 @@ def places_of(arguments: dict[str, Any]) -> Any:
         context=arguments["context"],
         cluster_name=arguments["cluster_name"],
         cluster_secret=arguments["cluster_secret"],
-        vcenter_config=arguments["vcenter_config"],
-        vcenter_ca=arguments["vcenter_ca"],
+        vcenter_config=_path(arguments["vcenter_config"]),
+        vcenter_ca=_path(arguments["vcenter_ca"]),
         vcenter_thumbprint=arguments["vcenter_thumbprint"],
     )
+
+
+def run_options_of(arguments: dict[str, Any]) -> Any:
+    """The Options of a run in a command's arguments."""
+    from csi_migration.engine.run import Options
+    from csi_migration.model.plan import Window
+
+    return Options(
+        window=Window(arguments["window"]),
+        ready_timeout=arguments["ready_timeout"],
+        soak=arguments["soak_seconds"],
+        unreachable_timeout=arguments["unreachable_timeout"],
+        health_command=arguments["health_command"],
+    )
+
+
+def recorded(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the journal keeps them, for whoever resumes from elsewhere.
+
+    All but the person's own command line, which may hold a secret; paths are made
+    absolute.
+    """
+    kept = {k: v for k, v in arguments.items() if k not in ("health_command", "yes", "output")}
+    kept["kubeconfig"] = _absolute(kept.get("kubeconfig") or os.environ.get("KUBECONFIG"))
+    for name in ("vcenter_config", "vcenter_ca", "working_directory"):
+        kept[name] = _absolute(kept.get(name))
+    return kept | {"command": command}
+
+
+def _absolute(paths: str | Path | None) -> str | None:
+    """One path, or a list of them as in $KUBECONFIG."""
+    if not paths:
+        return None
+    return os.pathsep.join(str(Path(p).absolute()) for p in str(paths).split(os.pathsep) if p)
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return Path(value) if value else None

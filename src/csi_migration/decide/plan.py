@@ -9,6 +9,8 @@ from csi_migration.decide.manifests import (
     new_statefulset,
     new_volume,
     new_volume_name,
+    restored_claim,
+    restored_volume,
 )
 from csi_migration.model.objects import (
     Raw,
@@ -86,6 +88,8 @@ def claim_plan(snapshot: Snapshot, name: str) -> ClaimPlan:
         new_volume=new_volume_name(volume),
         new_volume_manifest=new_volume(volume, claim, csi_class, csi_topology_keys(snapshot)),
         new_claim_manifest=new_claim(claim, new_volume_name(volume), csi_class),
+        old_volume_manifest=restored_volume(volume),
+        old_claim_manifest=restored_claim(claim),
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from csi_migration.decide.manifests import with_handle
+from csi_migration.decide.manifests import with_claim_templates, with_handle
+from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import missing_claims, require_others_ready
 from csi_migration.engine.run import Run
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Resource, resources
+from csi_migration.model.disk import Disk
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.objects import Raw, name_of, resource_version_of, uid_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan
-from csi_migration.model.seen import ReplicaSeen, Seen
+from csi_migration.model.seen import ClaimSeen, ReplicaSeen, Seen
 from csi_migration.model.step import Act, Action
 
 # CNS Manager's cleaner deletes orphaned disks whose name starts with "pvc-"
@@ -31,6 +34,10 @@ TITLES = {
     Action.CREATE_CLAIM: "create the claim on the CSI volume",
     Action.CREATE_POD: "start the pod",
     Action.CLOSE_WINDOW: "bring the StatefulSet back",
+    Action.DELETE_CSI_CLAIM: "delete the claim on the CSI volume",
+    Action.DELETE_CSI_VOLUME: "delete the CSI volume",
+    Action.RESTORE_VOLUME: "create the in-tree volume again",
+    Action.RESTORE_CLAIM: "create the claim on the in-tree volume",
 }
 
 
@@ -45,15 +52,17 @@ class Target:
 class Actor:
     """Performs the actions on one replica.
 
-    `statefulset_manifest` is what closing the window creates.
+    `set_before` is the StatefulSet as it was last seen, with all that the server
+    wrote into it; `templates_of` is the set whose claim templates it comes back with.
     """
 
-    def __init__(self, run: Run, replica: ReplicaPlan) -> None:
+    def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw, templates_of: Raw) -> None:
         self._run = run
         self._systems = run.systems
         self._plan = run.plan
         self._replica = replica
-        self.statefulset_manifest = run.plan.statefulset_manifest
+        self.set_before = set_before
+        self.templates_of = templates_of
 
     def target(self, act: Act, seen: ReplicaSeen) -> Target:
         """The object that the action is about."""
@@ -75,10 +84,10 @@ class Actor:
                 return seen.statefulset, resources.STATEFULSETS, self._plan.statefulset
             case Action.DELETE_POD | Action.CREATE_POD:
                 return seen.pod, resources.PODS, self._replica.pod
-            case Action.DELETE_VOLUME:
+            case Action.DELETE_VOLUME | Action.RESTORE_VOLUME:
                 old = self._replica.claim(act.claim).old_volume
                 return seen.claims[act.claim].old_volume, resources.VOLUMES, old
-            case Action.CREATE_VOLUME:
+            case Action.CREATE_VOLUME | Action.DELETE_CSI_VOLUME:
                 new = self._replica.claim(act.claim).new_volume
                 return seen.claims[act.claim].new_volume, resources.VOLUMES, new
             case _:
@@ -88,10 +97,15 @@ class Actor:
         path = str(self._replica.claim(claim).file.path)
         return Target(ObjectRef(kind="VMDK", name=path), path)
 
+    def parameters(self, act: Act) -> dict[str, Any]:
+        """What the next run must know of this action if this one ends in the middle."""
+        return {"statefulset": self.set_before} if act.action is Action.OPEN_WINDOW else {}
+
     def perform(self, act: Act, seen: ReplicaSeen) -> dict[str, str]:
         """Write it; return what the server answered, for the journal."""
         if act.claim:
-            return self._perform_on_claim(act.action, self._replica.claim(act.claim), seen)
+            claim = self._replica.claim(act.claim)
+            return self._perform_on_claim(act.action, claim, seen.claims[act.claim])
         match act.action:
             case Action.OPEN_WINDOW:
                 return self._open_window(seen)
@@ -101,12 +115,12 @@ class Actor:
             case Action.CREATE_POD:
                 return self._create(resources.PODS, self._replica.pod_manifest)
             case Action.CLOSE_WINDOW:
-                return create_statefulset(self._run, self.statefulset_manifest)
+                return create_statefulset(self._run, self.set_before, self.templates_of)
             case _:
                 raise ValueError(f"{act.action} needs a claim")
 
     def _perform_on_claim(
-        self, action: Action, claim: ClaimPlan, seen: ReplicaSeen
+        self, action: Action, claim: ClaimPlan, seen: ClaimSeen
     ) -> dict[str, str]:
         match action:
             case Action.REGISTER_DISK:
@@ -114,13 +128,27 @@ class Actor:
             case Action.PROTECT_DISK:
                 return self._protect(claim, seen)
             case Action.DELETE_CLAIM:
-                return self._delete_claim(claim)
+                return self._delete_claim(claim, seen, claim.old_volume)
+            case Action.DELETE_CSI_CLAIM:
+                return self._delete_claim(claim, seen, claim.new_volume)
             case Action.DELETE_VOLUME:
-                return self._delete_volume(claim)
+                return self._delete_volume(claim.old_volume, seen.old_volume)
+            case Action.DELETE_CSI_VOLUME:
+                return self._delete_volume(claim.new_volume, seen.new_volume)
+            case _:
+                return self._create(*self._to_create(action, claim, seen))
+
+    def _to_create(self, action: Action, claim: ClaimPlan, seen: ClaimSeen) -> tuple[Resource, Raw]:
+        match action:
             case Action.CREATE_VOLUME:
-                return self._create_volume(claim, seen)
+                manifest = with_handle(claim.new_volume_manifest, _disk(claim, seen).id)
+                return resources.VOLUMES, manifest
+            case Action.RESTORE_VOLUME:
+                return resources.VOLUMES, claim.old_volume_manifest
             case Action.CREATE_CLAIM:
-                return self._create(resources.CLAIMS, claim.new_claim_manifest)
+                return resources.CLAIMS, claim.new_claim_manifest
+            case Action.RESTORE_CLAIM:
+                return resources.CLAIMS, claim.old_claim_manifest
             case _:
                 raise ValueError(f"{action} is not about a claim")
 
@@ -139,32 +167,50 @@ class Actor:
         name = f"{_DISK_NAME_PREFIX}-{self._plan.namespace}-{claim.name}"[:_DISK_NAME_LIMIT]
         return {"diskId": self._systems.disks.register(claim.file, name)}
 
-    def _protect(self, claim: ClaimPlan, seen: ReplicaSeen) -> dict[str, str]:
-        disk = seen.claims[claim.name].disk
-        if disk is None:
-            raise NeedsPerson(f"{claim.file.path} is no First Class Disk any more")
+    def _protect(self, claim: ClaimPlan, seen: ClaimSeen) -> dict[str, str]:
+        disk = _disk(claim, seen)
         self._systems.disks.protect(claim.file.datastore_id, disk.id)
         return {"diskId": disk.id}
 
-    def _delete_claim(self, claim: ClaimPlan) -> dict[str, str]:
-        self._require_retain(claim)
+    def _delete_claim(self, claim: ClaimPlan, seen: ClaimSeen, volume: str) -> dict[str, str]:
+        side = seen.old_volume if volume == claim.old_volume else seen.new_volume
+        self._require_retain(volume, side.uid)
         self._require_no_set()
-        return self._delete(resources.CLAIMS, claim.name, claim.uid)
+        self._back_up(resources.CLAIMS, claim.name, seen.claim.uid)
+        return self._delete(resources.CLAIMS, claim.name, seen.claim.uid)
 
-    def _delete_volume(self, claim: ClaimPlan) -> dict[str, str]:
-        self._require_retain(claim)
-        self._systems.client.delete(resources.VOLUMES, claim.old_volume, uid=claim.old_volume_uid)
+    def _delete_volume(self, name: str, seen: Seen) -> dict[str, str]:
+        self._require_retain(name, seen.uid)
+        self._back_up(resources.VOLUMES, name, seen.uid)
+        self._systems.client.delete(resources.VOLUMES, name, uid=seen.uid)
         return {}
 
-    def _require_retain(self, claim: ClaimPlan) -> None:
+    def _require_retain(self, name: str, uid: str) -> None:
         """The last look before a deletion that the wrong policy would turn into data loss."""
-        volume = self._systems.client.get(resources.VOLUMES, claim.old_volume)
+        volume = self._systems.client.get(resources.VOLUMES, name)
         policy = volume["spec"]["persistentVolumeReclaimPolicy"]
-        if policy != "Retain" or uid_of(volume) != claim.old_volume_uid:
+        if policy != "Retain" or uid_of(volume) != uid:
             raise NeedsPerson(
-                f"volume {claim.old_volume} (uid {uid_of(volume)}) has reclaim policy {policy}; "
+                f"volume {name} (uid {uid_of(volume)}) has reclaim policy {policy}; "
                 "deleting its claim could destroy the disk, so it was not deleted"
             )
+        if not volume["spec"].get("claimRef"):
+            raise NeedsPerson(
+                f"volume {name} has lost its claimRef, and the deletion of such a CSI volume "
+                "crashes the driver (3.6 and later), so it was not deleted"
+            )
+
+    def _back_up(self, resource: Resource, name: str, uid: str) -> None:
+        """Nothing is deleted whose very uid is not in the working directory."""
+        namespace = self._plan.namespace if resource.namespaced else None
+        save_before_deletion(
+            self._systems.client,
+            self._run.directory,
+            resource,
+            name,
+            namespace=namespace,
+            uid=uid,
+        )
 
     def _require_no_set(self) -> None:
         """A live controller would fill the claim's place with an empty volume."""
@@ -173,12 +219,6 @@ class Actor:
             raise NeedsPerson(
                 "somebody created the StatefulSet again; no claim is deleted under its controller"
             )
-
-    def _create_volume(self, claim: ClaimPlan, seen: ReplicaSeen) -> dict[str, str]:
-        disk = seen.claims[claim.name].disk
-        if disk is None:
-            raise NeedsPerson(f"{claim.file.path} is no First Class Disk any more")
-        return self._create(resources.VOLUMES, with_handle(claim.new_volume_manifest, disk.id))
 
     def _delete(self, resource: Resource, name: str, uid: str) -> dict[str, str]:
         self._systems.client.delete(resource, name, self._plan.namespace, uid=uid)
@@ -189,7 +229,13 @@ class Actor:
         return _answer(self._systems.client.create(resource, manifest, namespace))
 
 
-def create_statefulset(run: Run, manifest: Raw) -> dict[str, str]:
+def _disk(claim: ClaimPlan, seen: ClaimSeen) -> Disk:
+    if seen.disk is None:
+        raise NeedsPerson(f"{claim.file.path} is no First Class Disk any more")
+    return seen.disk
+
+
+def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str, str]:
     """Bring the set back, but only over claims that are all there.
 
     Raises:
@@ -201,7 +247,9 @@ def create_statefulset(run: Run, manifest: Raw) -> dict[str, str]:
             f"the StatefulSet was not created: {', '.join(missing)} is missing, and its "
             "controller would provision an empty volume for it"
         )
+    manifest = with_claim_templates(set_before, templates_of)
     created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)
+    run.known_sets.add(uid_of(created))
     return _answer(created)
 
 

@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator
 from string import Template
 
-from csi_migration.decide.manifests import recreated, restored_claim, restored_volume
+from csi_migration.decide.manifests import recreated
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
-from csi_migration.kube import Resource, resources
-from csi_migration.model.objects import Raw, name_of
+from csi_migration.journal.plan_file import PLAN, plan_bytes
+from csi_migration.kube import Client, Resource, resources
+from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.objects import Raw, name_of, resource_version_of, uid_of
 from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.snapshot import Snapshot
 
@@ -31,9 +33,43 @@ def back_up(
     for resource, name, namespace in _objects(snapshot, plan):
         data = systems.client.read(resource, name, namespace)
         directory.save(f"backup/{resource.plural}/{name}.json", data)
-    for file, manifest in _restorable(snapshot, plan):
+    for file, manifest in _restorable(plan):
         directory.save(file, _pretty(manifest))
-    directory.write_text("README.md", _readme(snapshot, plan))
+    directory.save(PLAN, plan_bytes(plan))
+    write_readme(plan, directory)
+
+
+def write_readme(plan: MigrationPlan, directory: WorkingDirectory) -> None:
+    """Say in the directory what it is, and how to go on or back by hand.
+
+    Raises:
+        JournalBroken: the directory cannot be written.
+    """
+    directory.write_text("README.md", _readme(plan))
+
+
+def save_before_deletion(
+    client: Client,
+    directory: WorkingDirectory,
+    resource: Resource,
+    name: str,
+    *,
+    namespace: str | None,
+    uid: str,
+) -> None:
+    """Save an object that is about to be deleted, unless this very one is saved already.
+
+    Raises:
+        NeedsPerson: another object stands under the name now.
+        JournalBroken: the directory cannot be written.
+        KubernetesError: it could not be read.
+    """
+    data = client.read(resource, name, namespace)
+    item: Raw = json.loads(data)
+    if uid_of(item) != uid:
+        raise NeedsPerson(f"{resource.kind} {name} is another one now (uid {uid_of(item)})")
+    stamp = f"{uid}.{resource_version_of(item)}"
+    directory.save(f"backup/{resource.plural}/{name}.{stamp}.json", data)
 
 
 def _objects(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[Resource, str, str | None]]:
@@ -52,15 +88,13 @@ def _objects(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[Resource
             yield resources.VOLUMES, claim.old_volume, None
 
 
-def _restorable(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[str, Raw]]:
+def _restorable(plan: MigrationPlan) -> Iterator[tuple[str, Raw]]:
     yield "restore/statefulset.json", recreated(plan.original)
     for replica in plan.replicas:
         yield f"restore/pods/{replica.pod}.json", replica.pod_manifest
         for claim in replica.claims:
-            old_claim = snapshot.claims[claim.name]
-            old_volume = snapshot.volumes[claim.old_volume]
-            yield f"restore/claims/{claim.name}.json", restored_claim(old_claim)
-            yield f"restore/volumes/{claim.old_volume}.json", restored_volume(old_volume)
+            yield f"restore/claims/{claim.name}.json", claim.old_claim_manifest
+            yield f"restore/volumes/{claim.old_volume}.json", claim.old_volume_manifest
 
 
 def _pretty(manifest: Raw) -> bytes:
@@ -115,7 +149,7 @@ $rows
 """)
 
 
-def _readme(snapshot: Snapshot, plan: MigrationPlan) -> str:
+def _readme(plan: MigrationPlan) -> str:
     rows = [
         f"| {replica.pod} | {claim.name} | {claim.old_volume} | {claim.new_volume} "
         f"| {claim.file.path} | {claim.reclaim_policy} |"
@@ -123,7 +157,7 @@ def _readme(snapshot: Snapshot, plan: MigrationPlan) -> str:
         for claim in replica.claims
     ]
     return _README.substitute(
-        namespace=snapshot.request.namespace,
-        statefulset=snapshot.request.statefulset,
+        namespace=plan.namespace,
+        statefulset=plan.statefulset,
         rows="\n".join(rows),
     )

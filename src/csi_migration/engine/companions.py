@@ -19,10 +19,14 @@ from csi_migration.model.objects import (
     name_of,
     uid_of,
 )
-from csi_migration.model.plan import ClaimPlan, ReplicaPlan
+from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.step import Wait
 
 _ROOM_SECONDS = 900.0
+
+
+class OthersNeedTheSet(Stopped):
+    """Another replica is not there or not Ready, so this one may not leave now."""
 
 
 def pods_by_name(run: Run) -> dict[str, Raw]:
@@ -57,22 +61,28 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
     """The last look before a replica leaves.
 
     Raises:
-        Stopped: another one is not Ready.
+        OthersNeedTheSet: another one is not Ready.
     """
     problem = next(_unready_others(run, replica), "")
     if problem:
-        raise Stopped(f"{replica.pod} was about to leave, but {problem}")
+        raise OthersNeedTheSet(f"{replica.pod} was about to leave, but {problem}")
 
 
 def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
-    yield from _unready_others(run, replica)
     statefulset = run.systems.client.find(
         resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
     )
-    if statefulset is None:
-        return
+    if statefulset is None and run.options.window is Window.REPLICA:
+        return  # an interrupted window, which has to close before anybody can wait for others
+    yield from _unready_others(run, replica)
+    if statefulset is None or not _serves(run, replica):
+        return  # who serves nobody is missed by nobody
     yield from _unsettled(statefulset)
     yield from _full_budgets(run, replica)
+
+
+def _serves(run: Run, replica: ReplicaPlan) -> bool:
+    return not run.goes_back or _is_ready(pods_by_name(run).get(replica.pod))
 
 
 def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
@@ -178,4 +188,5 @@ def missing_claims(run: Run) -> list[str]:
 def _stands(claim: Raw | None, planned: ClaimPlan) -> bool:
     if claim is None or is_terminating(claim):
         return False
-    return uid_of(claim) == planned.uid or claim["spec"].get("volumeName") == planned.new_volume
+    volumes = (planned.old_volume, planned.new_volume)
+    return uid_of(claim) == planned.uid or claim["spec"].get("volumeName") in volumes

@@ -14,6 +14,7 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from csi_migration.engine.process import is_dead, this_process
 from csi_migration.kube import (
     AlreadyExists,
     Client,
@@ -24,7 +25,7 @@ from csi_migration.kube import (
     resources,
 )
 from csi_migration.model.errors import Locked, Stopped
-from csi_migration.model.objects import Raw, uid_of
+from csi_migration.model.objects import Raw, annotations_of, uid_of
 
 _DURATION_SECONDS = 60
 _RENEW_SECONDS = 10.0
@@ -32,6 +33,8 @@ _RENEW_SECONDS = 10.0
 _TRUSTED_SECONDS = 45.0
 # Clocks differ: a holder that is alive shows it within this time.
 _WATCH_SECONDS = 15.0
+
+_PROCESS = "csi-migration/process"
 
 _RUN = uuid.uuid4().hex[:8]
 
@@ -80,7 +83,7 @@ class Lease:
             Locked: one is.
         """
         found = client.find(resources.LEASES, lease_name(statefulset), namespace)
-        if found is not None and not has_expired(found, datetime.now(UTC)):
+        if found is not None and not (_is_left(found) or has_expired(found, datetime.now(UTC))):
             raise _locked(found)
 
     @classmethod
@@ -94,10 +97,12 @@ class Lease:
         found = client.find(resources.LEASES, name, namespace)
         if found is None:
             return cls._create(client, namespace, name)
-        if not has_expired(found, datetime.now(UTC)):
-            raise _locked(found)
-        time.sleep(_WATCH_SECONDS)
+        if not _is_left(found):
+            if not has_expired(found, datetime.now(UTC)):
+                raise _locked(found)
+            time.sleep(_WATCH_SECONDS)
         found["spec"] |= _claim_of_ours(found["spec"].get("leaseTransitions", 0) + 1)
+        found["metadata"].setdefault("annotations", {})[_PROCESS] = this_process()
         try:
             taken = client.replace(resources.LEASES, name, found, namespace)
         except Conflict as error:
@@ -109,7 +114,11 @@ class Lease:
         body: Raw = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "annotations": {_PROCESS: this_process()},
+            },
             "spec": _claim_of_ours(0),
         }
         try:
@@ -186,6 +195,11 @@ class Lease:
             )
         except (Conflict, NotFound):
             return  # it is not ours any more, which is what was wanted
+
+
+def _is_left(lease: Raw) -> bool:
+    """Whether its holder was a process of this machine that has ended."""
+    return is_dead(annotations_of(lease).get(_PROCESS, ""))
 
 
 def has_expired(lease: Raw, now: datetime) -> bool:

@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import time
 
-from csi_migration.decide.manifests import recreated
-from csi_migration.engine.actions import create_statefulset
 from csi_migration.engine.companions import (
-    await_adoption,
     await_room,
     pods_by_name,
     require_untouched,
     settled_set,
 )
+from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.lease import LeaseLost
-from csi_migration.engine.retain import give_back_policies, restore_policies, retain_everything
-from csi_migration.engine.run import Run, closing
-from csi_migration.engine.state import state_of
+from csi_migration.engine.retain import restore_policies, retain_everything
+from csi_migration.engine.run import Run
+from csi_migration.engine.standing import Side, Standing, standings
 from csi_migration.engine.swap import Retreated, Swap
+from csi_migration.engine.tidy import tidy_up
 from csi_migration.engine.verify import verify
+from csi_migration.engine.whole_set import close_the_runs_window, last_set, templates_of
 from csi_migration.journal.errors import JournalBroken
-from csi_migration.journal.record import ObjectRef
-from csi_migration.kube import AlreadyExists, resources
-from csi_migration.model.errors import ExitCode, NeedsPerson, Stopped, ToolError, Unreachable
-from csi_migration.model.events import (
-    Notice,
-    ReplicaDone,
-    RunEnded,
-    RunStarted,
-    StepDone,
-    StepStarted,
-    VolumeMoved,
-)
-from csi_migration.model.objects import Raw, is_made_by_tool, is_ready, uid_of
+from csi_migration.kube import resources
+from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
+from csi_migration.model.events import Notice, ReplicaDone, VolumeMoved
+from csi_migration.model.objects import Raw, is_ready, uid_of
 from csi_migration.model.plan import ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
 
 _HEALTH_SECONDS = 30.0
-# Codes that tell of a run which has changed nothing, or of no state at all.
-_NOTHING_BEGUN = (ExitCode.FAILED, ExitCode.AUTHENTICATION, ExitCode.UNREACHABLE)
+_MOST_RETREATS = 10
 
 
 class Migration:
-    """Brings every replica of one StatefulSet to CSI volumes."""
+    """Brings every replica of one StatefulSet to the volumes that the run is after."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._swapped: list[str] = []
+        self._on_csi: set[str] = set()
+        self._changed = False
         self._in_hand = ""
         self._hand: Swap | None = None
 
@@ -61,7 +51,7 @@ class Migration:
         Raises:
             ToolError: with the state of the set and what to do next.
         """
-        self._tell_start()
+        tell_start(self._run)
         with self._run.stop.listening():
             try:
                 self._all_replicas()
@@ -72,60 +62,109 @@ class Migration:
             except Exception as error:
                 words = f"the tool itself failed: {type(error).__name__}: {error}"
                 raise self._ended(ToolError(words)) from error
-        self._tell_end()
+        tell_end(self._run)
+
+    def _ended(self, error: ToolError) -> ToolError:
+        is_in_hand = bool(self._in_hand)
+        return ended(self._run, error, has_changed=self._changed, is_in_hand=is_in_hand)
 
     def _all_replicas(self) -> None:
         run = self._run
+        standing = standings(run) if run.is_taken_up else {}
+        self._on_csi = {pod for pod, each in standing.items() if each.side is not Side.IN_TREE}
+        self._changed = bool(self._on_csi)
         retain_everything(run)
         try:
-            for replica in run.plan.replicas:
+            for replica in self._in_order(standing):
                 run.stop_if_asked()
                 self._replica(replica)
         except ToolError as error:
             self._close_after(error)
             raise
         run.patiently("", self._close_the_runs_window)
+        self._fit_the_templates()
         verify(run)
         restore_policies(run)
+        tidy_up(run)
+
+    def _in_order(self, standing: dict[str, Standing]) -> list[ReplicaPlan]:
+        """The replicas that are left to do; one that an earlier run left half-way comes first."""
+        run = self._run
+        unfinished = [pod for pod, each in standing.items() if not each.is_whole]
+        stray = [pod for pod in unfinished if run.only and pod not in run.only]
+        if stray:
+            raise NeedsPerson(
+                f"{', '.join(stray)}: left half-way by an earlier run, and not named in --replica",
+                resolution="Name it as well, or leave --replica out.",
+            )
+        left = [r for r in run.replicas if not self._is_there(standing.get(r.pod))]
+        return sorted(left, key=lambda replica: replica.pod not in unfinished)
+
+    def _is_there(self, standing: Standing | None) -> bool:
+        side = Side.IN_TREE if self._run.goes_back else Side.CSI
+        return standing is not None and standing.is_whole and standing.side is side
 
     # One replica ------------------------------------------------------------------
 
     def _replica(self, replica: ReplicaPlan) -> None:
         run = self._run
-        await_room(run, replica)
-        others = run.patiently(replica.pod, lambda: self._others(replica))
-        run.stop_if_asked()
-        seen, swap = self._swap(replica)
-        self._swapped.append(replica.pod)
+        others, seen, swap = self._swap_when_there_is_room(replica)
         self._soak(replica, seen)
         run.patiently(replica.pod, lambda: require_untouched(run, others))
         run.patiently(replica.pod, lambda: self._warn_of_leftover_records(replica, swap))
         run.tell(ReplicaDone(replica.pod, _moved(replica, seen), swap.seconds_away))
+
+    def _swap_when_there_is_room(
+        self, replica: ReplicaPlan
+    ) -> tuple[dict[str, str], ReplicaSeen, Swap]:
+        """Wait for room and swap; again if another replica got into trouble meanwhile."""
+        run = self._run
+        for retreats in range(_MOST_RETREATS + 1):
+            await_room(run, replica)
+            others = run.patiently(replica.pod, lambda: self._others(replica))
+            run.stop_if_asked()
+            try:
+                seen, swap = self._swap(replica)
+            except Retreated as back:
+                if not back.may_try_again or retreats == _MOST_RETREATS:
+                    raise
+                self._begin_again(replica, back)
+            else:
+                return others, seen, swap
+        raise AssertionError("the last try raises")
+
+    def _begin_again(self, replica: ReplicaPlan, back: Retreated) -> None:
+        self._run.tell(Notice("warning", f"{back.message}. {back.state}", replica.pod))
+        self._run.stop_if_asked()
+        self._run.patiently("", self._close_the_runs_window)
 
     def _others(self, replica: ReplicaPlan) -> dict[str, str]:
         pods = pods_by_name(self._run)
         return {name: uid_of(pod) for name, pod in pods.items() if name != replica.pod}
 
     def _swap(self, replica: ReplicaPlan) -> tuple[ReplicaSeen, Swap]:
-        set_before = self._run.patiently(replica.pod, self._set_before)
-        swap = Swap(self._run, replica, set_before)
+        templates = templates_of(self._run.plan, self._on_csi_after(replica))
+        swap = Swap(self._run, replica, last_set(self._run), templates)
         self._in_hand, self._hand = replica.pod, swap
         try:
-            seen = swap.forwards()
+            seen = swap.to_the_other_side()
         except Retreated:
             self._in_hand, self._hand = "", None
             raise
-        self._in_hand, self._hand = "", None
+        self._in_hand, self._hand, self._changed = "", None, True
+        self._on_csi = self._on_csi_after(replica)
         return seen, swap
 
-    def _set_before(self) -> Raw:
-        """What a failed swap puts back: the set as it was before this window."""
-        found = settled_set(self._run)
-        return recreated(found) if found else self._set_of_the_run()
+    def _on_csi_after(self, replica: ReplicaPlan) -> set[str]:
+        if self._run.goes_back:
+            return self._on_csi - {replica.pod}
+        return self._on_csi | {replica.pod}
 
-    def _set_of_the_run(self) -> Raw:
-        plan = self._run.plan
-        return plan.statefulset_manifest if self._swapped else recreated(plan.original)
+    def _fit_the_templates(self) -> None:
+        """Make the set again if its claim templates are not those that its replicas need."""
+        run = self._run
+        wanted = templates_of(run.plan, self._on_csi)
+        Swap(run, run.plan.replicas[0], last_set(run), wanted).set_again()
 
     def _soak(self, replica: ReplicaPlan, seen: ReplicaSeen) -> None:
         """Wait until the replica has stayed Ready for long enough and is healthy."""
@@ -173,14 +212,17 @@ class Migration:
         """A CnsVSphereVolumeMigration that stays makes the driver attach the disk
         again every minute (vsphere-csi-driver: ListVolumes reports its path).
         """
+        run = self._run
         for claim in replica.claims:
             disk_id = swap.observer.facts.disk_ids.get(claim.name) or claim.disk_id
-            if self._run.systems.client.find(resources.VOLUME_MIGRATIONS, disk_id):
+            if run.goes_back or not disk_id:
+                continue  # the in-tree volume's own record
+            if run.systems.client.find(resources.VOLUME_MIGRATIONS, disk_id):
                 text = (
                     f"the driver kept its record of {claim.old_volume}; remove it with: "
                     f"kubectl delete cnsvspherevolumemigrations {disk_id}"
                 )
-                self._run.tell(Notice("warning", text, replica.pod))
+                run.tell(Notice("warning", text, replica.pod))
 
     # The window of a whole run ------------------------------------------------------
 
@@ -203,119 +245,9 @@ class Migration:
             )
 
     def _close_the_runs_window(self) -> None:
-        """With --window run, bring the set back, also when the run stops early.
-
-        Only over claims that are all there: its controller would provision an
-        empty volume in the place of a missing one.
-        """
-        run = self._run
-        if run.options.window is not Window.RUN:
-            return
-        found = run.systems.client.find(
-            resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
-        )
-        if found is None:
-            self._create_the_set()
-        elif uid_of(found) == run.plan.uid:
-            return  # the window was never opened
-        ours = self._ours_or_refuse()
-        if not self._in_hand:
-            await_adoption(run, uid_of(ours))
-
-    def _create_the_set(self) -> None:
-        run = self._run
-        run.guard()
-        run.tell(StepStarted("", "close-window", "bring the StatefulSet back"))
-        started = time.monotonic()
-        reference = ObjectRef(
-            kind="StatefulSet", name=run.plan.statefulset, namespace=run.plan.namespace
-        )
-        journal = run.directory.journal
-        intent = journal.intent(step="close-window", action="close-window", object=reference)
-        with contextlib.suppress(AlreadyExists):  # whose it is, is looked at next
-            with closing(journal, intent):
-                created = create_statefulset(run, self._set_of_the_run())
-            journal.done(intent, created)
-        run.tell(StepDone("", "close-window", "", time.monotonic() - started))
-
-    def _ours_or_refuse(self) -> Raw:
-        run = self._run
-        found = run.systems.client.get(
-            resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
-        )
-        if not is_made_by_tool(found):
-            raise NeedsPerson("somebody else created the StatefulSet again")
-        return found
-
-    # Beginning and end ----------------------------------------------------------------
-
-    def _tell_start(self) -> None:
-        run = self._run
-        run.tell(
-            RunStarted(
-                run.plan.namespace,
-                run.plan.statefulset,
-                run.options.window.value,
-                tuple(replica.pod for replica in run.plan.replicas),
-                str(run.directory.path),
-            )
-        )
-
-    def _tell_end(self) -> None:
-        run = self._run
-        count = len(run.plan.replicas)
-        state = f"all {count} replicas of {run.plan.statefulset} run on CSI volumes"
-        run.directory.journal.run_ended(exit_code=int(ExitCode.DONE), state=state)
-        run.tell(
-            RunEnded(
-                int(ExitCode.DONE),
-                f"Migrated {run.plan.namespace}/{run.plan.statefulset}",
-                state,
-                f"keep {run.directory.path} until you are sure that you won't go back",
-                time.monotonic() - run.started,
-            )
-        )
-
-    def _ended(self, error: ToolError) -> ToolError:
-        """The error with the state of things, told and recorded."""
-        run = self._run
-        error = self._as_stopped(error)
-        if not self._swapped and not self._in_hand and not isinstance(error, JournalBroken):
-            self._leave_nothing()
-        error.state = " ".join(filter(None, (error.state, state_of(run, self._swapped))))
-        error.resolution = error.resolution or (
-            f"{run.directory.path} holds the backup and the journal; "
-            "its README.md says how to take a replica back by hand."
-        )
-        with contextlib.suppress(JournalBroken):  # then that is what the error says already
-            run.directory.journal.run_ended(exit_code=int(error.exit_code), state=error.state)
-        run.tell(
-            RunEnded(
-                int(error.exit_code),
-                error.message,
-                error.state,
-                error.resolution,
-                time.monotonic() - run.started,
-            )
-        )
-        return error
-
-    def _as_stopped(self, error: ToolError) -> ToolError:
-        """In the middle of things, any failure is a stop: what matters is where it stands."""
-        has_begun = bool(self._swapped or self._in_hand)
-        is_away = isinstance(error, Unreachable)
-        if not is_away and not (has_begun and error.exit_code in _NOTHING_BEGUN):
-            return error
-        return Stopped(
-            error.message, details=error.details, state=error.state, resolution=error.resolution
-        )
-
-    def _leave_nothing(self) -> None:
-        try:
-            give_back_policies(self._run)
-        except ToolError as error:
-            text = f"the in-tree volumes stay Retain: {error.message}"
-            self._run.tell(Notice("warning", text))
+        in_hand = {self._in_hand} - {""}
+        templates = templates_of(self._run.plan, self._on_csi | in_hand)
+        close_the_runs_window(self._run, templates, awaits_adoption=not self._in_hand)
 
 
 def _moved(replica: ReplicaPlan, seen: ReplicaSeen) -> tuple[VolumeMoved, ...]:

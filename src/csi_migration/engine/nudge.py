@@ -12,7 +12,7 @@ import time
 
 from csi_migration.kube import Client, KubernetesError, resources
 
-_ANNOTATION = "csi-migration/touched"
+ANNOTATION = "csi-migration/touched"
 # Faster, it would move the claim under the very binder that it helps.
 _INTERVAL_SECONDS = 0.4
 
@@ -45,8 +45,21 @@ class Nudge:
             self._touched.discard(claim)
 
     def _annotate(self, claim: str, value: str | None) -> None:
-        body = {"metadata": {"annotations": {_ANNOTATION: value}}}
         try:
-            self._client.patch(resources.CLAIMS, claim, body, self._namespace)
+            _annotate(self._client, claim, self._namespace, value)
         except KubernetesError:
             return  # binding comes without it too, only later
+
+
+def forget_touch(client: Client, claim: str, namespace: str) -> None:
+    """Take the annotation off that a run which was killed has left.
+
+    Raises:
+        KubernetesError: it may still be there.
+    """
+    _annotate(client, claim, namespace, None)
+
+
+def _annotate(client: Client, claim: str, namespace: str, value: str | None) -> None:
+    body = {"metadata": {"annotations": {ANNOTATION: value}}}
+    client.patch(resources.CLAIMS, claim, body, namespace)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from csi_migration.engine.systems import Systems
@@ -10,15 +11,20 @@ from csi_migration.kube import resources
 from csi_migration.model.disk import Disk
 from csi_migration.model.objects import (
     CSI_DRIVER,
+    REVISION_LABEL,
     Raw,
+    class_of,
     controller_uid_of,
     is_made_by_tool,
+    is_managed_by,
     is_ready,
     is_terminating,
+    labels_of,
     name_of,
     owners_of,
     resource_version_of,
     spec_without_templates,
+    template_classes,
     uid_of,
 )
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
@@ -26,6 +32,22 @@ from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, 
 from csi_migration.model.step import Action, Look, LookAt, Wait
 
 _IN_USE_PREFIXES = (f"kubernetes.io/csi/{CSI_DRIVER}^", "kubernetes.io/vsphere-volume/")
+_STATEFULSET_CONTROLLER = "kube-controller-manager"
+_BEFORE_A_START = (
+    Action.DELETE_POD,
+    Action.CREATE_CLAIM,
+    Action.RESTORE_CLAIM,
+    Action.CREATE_POD,
+)
+_CHANGING_REGISTRATION = (
+    Action.DELETE_VOLUME,
+    Action.CREATE_VOLUME,
+    Action.DELETE_CSI_VOLUME,
+    Action.RESTORE_VOLUME,
+)
+# Whether the other pods are there is looked at this often, and only while no
+# controller does it.
+_OTHERS_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -41,13 +63,13 @@ class Facts:
     def forget_after(self, action: Action, claim: str) -> None:
         """Drop what the action may have changed."""
         # After the last wait before the pod's start, a last look at who holds the disks.
-        if action in (Action.DELETE_POD, Action.CREATE_CLAIM, Action.CREATE_POD):
+        if action in _BEFORE_A_START:
             self.attached_by = None
         if action is Action.OPEN_WINDOW:
             self.left_owned = None
         if action in (Action.REGISTER_DISK, Action.PROTECT_DISK):
             self.disks.pop(claim, None)
-        if action in (Action.DELETE_VOLUME, Action.CREATE_VOLUME):
+        if action in _CHANGING_REGISTRATION:
             self.registered.pop(claim, None)
 
     def forget_for(self, wait: Wait, claim: str) -> None:
@@ -63,12 +85,32 @@ class Facts:
 class Observer:
     """Reads one replica anew at every call; `facts` outlive a call on purpose."""
 
-    def __init__(self, systems: Systems, plan: MigrationPlan, replica: ReplicaPlan) -> None:
+    def __init__(
+        self,
+        systems: Systems,
+        plan: MigrationPlan,
+        replica: ReplicaPlan,
+        *,
+        known_sets: Collection[str] = (),
+        templates: list[Raw] | None = None,
+    ) -> None:
+        """Prepare to look.
+
+        Args:
+            systems: where to look.
+            plan: the migration.
+            replica: the one in hand.
+            known_sets: uids of sets that this migration made, by its journal.
+            templates: the claim templates that the set has to end with.
+        """
         self._systems = systems
         self._plan = plan
         self._replica = replica
+        self._known_sets = known_sets
+        self._templates = templates
         self._pod_uids = {replica.pod_uid}
         self._nodes = {replica.node} - {""}
+        self._others: tuple[float, tuple[str, ...]] = (-_OTHERS_SECONDS, ())
         self.facts = Facts()
 
     def observe(self) -> ReplicaSeen:
@@ -80,7 +122,21 @@ class Observer:
             claims={claim.name: self._claim_seen(claim) for claim in self._replica.claims},
             attached_by=self.facts.attached_by,
             left_owned=self.facts.left_owned,
+            others_gone=self._others_gone() if statefulset is None else (),
         )
+
+    def _others_gone(self) -> tuple[str, ...]:
+        looked, gone = self._others
+        now = time.monotonic()
+        if now - looked >= _OTHERS_SECONDS:
+            found = self._systems.client.list(
+                resources.PODS, self._plan.namespace, labels=self._plan.selector
+            )
+            stay = {name_of(pod) for pod in found if not is_terminating(pod)}
+            others = (each.pod for each in self._plan.replicas if each.pod != self._replica.pod)
+            gone = tuple(name for name in others if name not in stay)
+            self._others = (now, gone)
+        return gone
 
     def statefulset(self) -> Raw | None:
         """The StatefulSet, None when it is away."""
@@ -114,7 +170,8 @@ class Observer:
         if uid_of(found) == self._plan.uid:
             presence = Presence.OLD
         else:
-            presence = Presence.NEW if is_made_by_tool(found) else Presence.FOREIGN
+            is_ours = uid_of(found) in self._known_sets or is_made_by_tool(found)
+            presence = Presence.NEW if is_ours else Presence.FOREIGN
         return SetSeen(
             presence,
             uid_of(found),
@@ -122,6 +179,8 @@ class Observer:
             is_terminating(found),
             spec_changed=spec_without_templates(found)
             != spec_without_templates(self._plan.original),
+            templates_differ=self._templates is not None
+            and template_classes(found) != [class_of(each) for each in self._templates],
         )
 
     def _pod_seen(self, statefulset: Raw | None) -> PodSeen:
@@ -142,21 +201,36 @@ class Observer:
         )
 
     def _pod_presence(self, found: Raw) -> Presence:
-        if uid_of(found) in self._pod_uids:
+        if uid_of(found) in self._pod_uids or self._is_the_controllers(found):
             return Presence.OLD
         return Presence.NEW if is_made_by_tool(found) else Presence.FOREIGN
+
+    def _is_the_controllers(self, pod: Raw) -> bool:
+        """Whether the set's controller made it, as it does when a pod was replaced
+        between two windows.
+        """
+        is_at_revision = labels_of(pod).get(REVISION_LABEL) == self._plan.revision
+        return is_at_revision and is_managed_by(pod, _STATEFULSET_CONTROLLER)
 
     def _claim_seen(self, plan: ClaimPlan) -> ClaimSeen:
         client = self._systems.client
         claim = client.find(resources.CLAIMS, plan.name, self._plan.namespace)
         old = client.find(resources.VOLUMES, plan.old_volume)
         new = client.find(resources.VOLUMES, plan.new_volume)
+        is_again = _names_volume(claim, plan.old_volume)
         return ClaimSeen(
-            claim=_seen(claim, plan.uid, names_new=_names_volume(claim, plan.new_volume)),
-            bound=_is_bound(claim, new),
-            old_volume=_seen(old, plan.old_volume_uid, names_new=False),
+            claim=_seen(
+                claim,
+                plan.uid,
+                is_again=is_again,
+                names_new=_names_volume(claim, plan.new_volume),
+            ),
+            bound=_is_bound(claim, old if is_again else new),
+            old_volume=_seen(old, plan.old_volume_uid, is_again=_is_in_tree(old, plan)),
             retain=_is_retained(old),
+            released=(_is_released(old, claim), _is_released(new, claim)),
             new_volume=_seen(new, "", names_new=self._is_our_volume(new, plan)),
+            new_retain=_is_retained(new),
             disk=self.facts.disks.get(plan.name),
             disk_looked_up=plan.name in self.facts.disks,
             registered=self.facts.registered.get(plan.name),
@@ -247,15 +321,29 @@ class Observer:
         return found
 
 
-def _seen(found: Raw | None, old_uid: str, *, names_new: bool) -> Seen:
+def _seen(
+    found: Raw | None, old_uid: str, *, is_again: bool = False, names_new: bool = False
+) -> Seen:
+    """Whose object it is; `is_again` tells that it says what the old one said."""
     if found is None:
         return Seen(Presence.ABSENT)
-    if uid_of(found) == old_uid:
+    presence = Presence.FOREIGN
+    if uid_of(found) == old_uid or (is_again and is_made_by_tool(found)):
         presence = Presence.OLD
-    else:
-        ours = names_new and is_made_by_tool(found)
-        presence = Presence.NEW if ours else Presence.FOREIGN
+    elif names_new and is_made_by_tool(found):
+        presence = Presence.NEW
     return Seen(presence, uid_of(found), resource_version_of(found), is_terminating(found))
+
+
+def _is_in_tree(volume: Raw | None, plan: ClaimPlan) -> bool:
+    source = volume["spec"].get("vsphereVolume") if volume else None
+    return source is not None and source["volumePath"] == plan.volume_path
+
+
+def _is_released(volume: Raw | None, claim: Raw | None) -> bool:
+    """Whether the volume remembers a claim that is not the one that is there."""
+    uid = ((volume or {}).get("spec", {}).get("claimRef") or {}).get("uid", "")
+    return bool(uid) and (claim is None or uid_of(claim) != uid)
 
 
 def _names_volume(claim: Raw | None, volume: str) -> bool:

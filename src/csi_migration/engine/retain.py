@@ -14,6 +14,7 @@ from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import (
     Raw,
     finalizers_of,
+    is_made_by_tool,
     is_terminating,
     name_of,
     resource_version_of,
@@ -35,7 +36,7 @@ _TRIES = 5
 
 
 def retain_everything(run: Run) -> None:
-    """Patch every in-tree volume to Retain and see everybody know it.
+    """Patch every volume of the set to Retain, on both sides, and see everybody know it.
 
     Raises:
         NeedsPerson: a volume is not the one that was backed up.
@@ -49,29 +50,29 @@ def retain_everything(run: Run) -> None:
     )
     for claim in _claims(run):
         while pending := run.patiently("", partial(_pending, run, claim)):
-            wait.pause(f"volume {claim.old_volume}: {pending}")
-    run.tell(StepDone("", "retain", "every in-tree volume is Retain", wait.seconds))
+            wait.pause(pending)
+    run.tell(StepDone("", "retain", "every volume is Retain", wait.seconds))
 
 
 def restore_policies(run: Run) -> None:
-    """Give every CSI volume the policy that its in-tree volume had."""
+    """Give every volume that a claim of the set holds the policy that it had at first."""
     run.tell(StepStarted("", "restore-policies", "give back the reclaim policies"))
     wait = run.waiter("", "restore-policies", _SEEN_SECONDS)
     for claim in _claims(run):
-        run.patiently("", partial(_give_back, run, claim, claim.new_volume))
+        run.patiently("", partial(_give_back, run, claim))
     run.tell(StepDone("", "restore-policies", "", wait.seconds))
 
 
 def give_back_policies(run: Run) -> None:
-    """Give the in-tree volumes that still stand their policies back.
+    """Give the volumes their policies back, without a word.
 
     For a run that ends before its first swap: nothing of it stays.
     """
     for claim in _claims(run):
-        _give_back(run, claim, claim.old_volume)
+        _give_back(run, claim)
 
 
-def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
+def _give_back(run: Run, claim: ClaimPlan) -> None:
     """Set the old policy, but only on a volume that a living claim holds.
 
     On a Released volume, Delete would destroy the disk at once. No CSI driver can
@@ -79,10 +80,12 @@ def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
     """
     if claim.reclaim_policy not in _RESTORABLE:
         return
+    name = claim.old_volume
     for _ in range(_TRIES):
         reason = "held by no claim any more"
-        volume = run.systems.client.find(resources.VOLUMES, name)
         holder = run.systems.client.find(resources.CLAIMS, claim.name, run.plan.namespace)
+        name = _held_volume(claim, holder)
+        volume = run.systems.client.find(resources.VOLUMES, name)
         if volume is None or not _is_held(volume, holder):
             break
         with contextlib.suppress(Conflict):  # the volume was changed since it was judged
@@ -90,6 +93,12 @@ def _give_back(run: Run, claim: ClaimPlan, name: str) -> None:
             return
         reason = "changed by somebody again and again"
     run.tell(Notice("warning", f"volume {name} is {reason}: it stays Retain"))
+
+
+def _held_volume(planned: ClaimPlan, claim: Raw | None) -> str:
+    """Whichever of the two volumes the claim names."""
+    named = str(claim["spec"].get("volumeName")) if claim else ""
+    return planned.new_volume if named == planned.new_volume else planned.old_volume
 
 
 def _is_held(volume: Raw, claim: Raw | None) -> bool:
@@ -107,14 +116,27 @@ def _claims(run: Run) -> Iterator[ClaimPlan]:
     return (claim for replica in run.plan.replicas for claim in replica.claims)
 
 
+def _volumes(run: Run, claim: ClaimPlan) -> Iterator[Raw]:
+    """Those of the claim's two volumes that are there.
+
+    Raises:
+        NeedsPerson: one is neither the backed-up one nor made by this tool.
+    """
+    for name in (claim.old_volume, claim.new_volume):
+        volume = run.systems.client.find(resources.VOLUMES, name)
+        if volume is None:
+            continue
+        if uid_of(volume) != claim.old_volume_uid and not is_made_by_tool(volume):
+            raise NeedsPerson(
+                f"volume {name} (uid {uid_of(volume)}) was made by somebody else; "
+                f"the one that was backed up had uid {claim.old_volume_uid}"
+            )
+        yield volume
+
+
 def _retain(run: Run, claim: ClaimPlan) -> None:
-    volume = run.systems.client.get(resources.VOLUMES, claim.old_volume)
-    if uid_of(volume) != claim.old_volume_uid:
-        raise NeedsPerson(
-            f"volume {claim.old_volume} is not the one that was backed up "
-            f"(uid {claim.old_volume_uid})"
-        )
-    _write_policy(run, volume, "Retain", unchanged=False)
+    for volume in _volumes(run, claim):
+        _write_policy(run, volume, "Retain", unchanged=False)
 
 
 def _write_policy(run: Run, volume: Raw, policy: str, *, unchanged: bool) -> None:
@@ -147,8 +169,11 @@ def _reference(volume: Raw, name: str) -> ObjectRef:
 
 
 def _pending(run: Run, claim: ClaimPlan) -> str:
-    volume = run.systems.client.get(resources.VOLUMES, claim.old_volume)
-    if volume["spec"]["persistentVolumeReclaimPolicy"] != "Retain":
-        raise NeedsPerson(f"somebody set volume {claim.old_volume} back from Retain")
-    left = [f for f in finalizers_of(volume) if f in _DELETION_FINALIZERS]
-    return f"its finalizer {left[0]} has not gone yet" if left else ""
+    """Who has not seen Retain yet, in words; empty when all have."""
+    for volume in _volumes(run, claim):
+        if volume["spec"]["persistentVolumeReclaimPolicy"] != "Retain":
+            raise NeedsPerson(f"somebody set volume {name_of(volume)} back from Retain")
+        left = [f for f in finalizers_of(volume) if f in _DELETION_FINALIZERS]
+        if left:
+            return f"volume {name_of(volume)}: its finalizer {left[0]} has not gone yet"
+    return ""

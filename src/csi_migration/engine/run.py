@@ -25,7 +25,7 @@ from csi_migration.kube import (
 )
 from csi_migration.model.errors import Stopped, ToolError
 from csi_migration.model.events import Event, Waiting
-from csi_migration.model.plan import MigrationPlan, Window
+from csi_migration.model.plan import Direction, MigrationPlan, ReplicaPlan, Window
 from csi_migration.model.step import Wait
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown, VCenterUnreachable
 
@@ -168,7 +168,12 @@ class StopRequest:
 
 @dataclass(slots=True)
 class Run:
-    """One run of one migration."""
+    """One run of one migration.
+
+    `direction` is the side that it brings replicas to; `is_taken_up` tells that an
+    earlier run began; `only` are the pods that a rollback is about, empty for all;
+    `known_sets` holds the uids of every StatefulSet that this migration made.
+    """
 
     systems: Systems
     plan: MigrationPlan
@@ -177,7 +182,25 @@ class Run:
     lease: Lease
     tell: Tell
     stop: StopRequest
+    direction: Direction = Direction.TO_CSI
+    is_taken_up: bool = False
+    only: tuple[str, ...] = ()
+    known_sets: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether this run is a rollback."""
+        return self.direction is Direction.TO_IN_TREE
+
+    @property
+    def replicas(self) -> tuple[ReplicaPlan, ...]:
+        """The replicas that this run brings to its side, in their order.
+
+        Back is the other way round: what came last goes first.
+        """
+        chosen = [r for r in self.plan.replicas if not self.only or r.pod in self.only]
+        return tuple(reversed(chosen) if self.goes_back else chosen)
 
     @property
     def is_large(self) -> bool:

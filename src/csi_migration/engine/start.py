@@ -11,19 +11,21 @@ from typing import Any
 
 from csi_migration.decide.catalogue import blockers
 from csi_migration.decide.plan import plan_of
-from csi_migration.engine.backup import back_up
+from csi_migration.engine.backup import back_up, write_readme
 from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.run import Options, Run, StopRequest, Tell
 from csi_migration.engine.systems import Systems
+from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.kube import KubernetesError, resources
-from csi_migration.model.errors import Blocked
+from csi_migration.model.errors import Blocked, UsageError
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
-from csi_migration.model.plan import MigrationPlan
+from csi_migration.model.plan import Direction, MigrationPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
 TOOL = "statefulset-csi-migration-tool"
@@ -68,6 +70,82 @@ def new_run(
             yield Run(systems, plan, options, held, lease, tell, stop)
     finally:
         _release(lease, tell)
+
+
+@contextmanager
+def taken_up_run(
+    systems: Systems,
+    options: Options,
+    directory: Path,
+    direction: Direction,
+    *,
+    only: tuple[int, ...] = (),
+    arguments: dict[str, Any],
+    tell: Tell,
+    agree: Agree,
+) -> Iterator[Run]:
+    """A run that goes on from what an earlier one left, locked.
+
+    `only` are the ordinals that a rollback is about, empty for all.
+
+    Raises:
+        UsageError: there is nothing to take up, or it is of another cluster.
+        Locked: another run is at work.
+        JournalUnreadable: the directory is damaged, or of another version.
+    """
+    tell = _never_raising(tell)
+    with WorkingDirectory.open(directory) as held:
+        if held.notice:
+            tell(Notice("warning", held.notice))
+        _require_cluster(systems, held.identity)
+        plan = _saved_plan(held)
+        pods = _pods_of(plan, only)
+        agree(plan)
+        lease = Lease.take(systems.client, plan.namespace, plan.statefulset)
+        try:
+            held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
+            write_readme(plan, held)
+            stop = StopRequest(lambda: tell(_stopping()))
+            run = Run(systems, plan, options, held, lease, tell, stop, direction)
+            run.is_taken_up, run.only = True, pods
+            run.known_sets = known_sets(run)
+            yield run
+        finally:
+            _release(lease, tell)
+
+
+def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
+    if PLAN not in held.journal.saved_files():
+        raise UsageError(
+            f"The run in {held.path} ended before its backup was complete.",
+            state="It had changed nothing.",
+            resolution="Start again with `rolling-migration all` and another directory.",
+        )
+    return plan_from(held.load(PLAN))
+
+
+def _pods_of(plan: MigrationPlan, ordinals: tuple[int, ...]) -> tuple[str, ...]:
+    by_ordinal = {replica.ordinal: replica.pod for replica in plan.replicas}
+    unknown = [str(ordinal) for ordinal in ordinals if ordinal not in by_ordinal]
+    if unknown:
+        raise UsageError(
+            f"{plan.statefulset} has no replica {', '.join(unknown)} in this migration.",
+            details=f"It has: {', '.join(map(str, sorted(by_ordinal)))}",
+            state="Nothing was changed.",
+        )
+    return tuple(by_ordinal[ordinal] for ordinal in ordinals)
+
+
+def _require_cluster(systems: Systems, identity: Identity) -> None:
+    found = uid_of(systems.client.get(resources.NAMESPACES, "kube-system"))
+    if found != identity.cluster_uid:
+        raise UsageError(
+            f"{systems.client.server} is not the cluster that this migration was begun in.",
+            details=f"begun in {identity.cluster} (kube-system {identity.cluster_uid}), "
+            f"this one's kube-system is {found}",
+            state="Nothing was changed.",
+            resolution="Give that cluster's --kubeconfig, --context and --cluster-name.",
+        )
 
 
 def _never_raising(tell: Tell) -> Tell:

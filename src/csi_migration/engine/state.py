@@ -6,16 +6,16 @@ from csi_migration.engine.companions import pods_by_name
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
 from csi_migration.model.errors import ToolError
-from csi_migration.model.objects import is_ready, is_terminating
+from csi_migration.model.objects import Raw, is_ready, is_terminating, name_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan
 
 _BETWEEN = "between volumes (its disks are untouched)"
 
 
-def state_of(run: Run, swapped: list[str]) -> str:
+def state_of(run: Run) -> str:
     """Where the set and each replica stand; says so if that can't be seen."""
     try:
-        return f"{_set(run)} {_replicas(run, swapped)}"
+        return f"{_set(run)} {_replicas(run)}"
     except ToolError as error:
         return f"The cluster can't be looked at now ({error.message})."
 
@@ -32,24 +32,24 @@ def _set(run: Run) -> str:
     return f"{name} is in place."
 
 
-def _replicas(run: Run, swapped: list[str]) -> str:
+def _replicas(run: Run) -> str:
     pods = pods_by_name(run)
+    found = run.systems.client.list(resources.CLAIMS, run.plan.namespace)
+    claims = {name_of(claim): claim for claim in found}
     words = []
     for replica in run.plan.replicas:
         pod = pods.get(replica.pod)
         presence = "away" if pod is None else "Ready" if is_ready(pod) else "not Ready"
-        volumes = "CSI" if replica.pod in swapped else _volumes(run, replica)
-        words.append(f"{replica.pod}: {presence}, {volumes}")
+        words.append(f"{replica.pod}: {presence}, {_volumes(replica, claims)}")
     return "; ".join(words) + "."
 
 
-def _volumes(run: Run, replica: ReplicaPlan) -> str:
-    kinds = {_volume(run, claim) for claim in replica.claims}
+def _volumes(replica: ReplicaPlan, claims: dict[str, Raw]) -> str:
+    kinds = {_volume(claim, claims.get(claim.name)) for claim in replica.claims}
     return kinds.pop() if len(kinds) == 1 else _BETWEEN
 
 
-def _volume(run: Run, planned: ClaimPlan) -> str:
-    found = run.systems.client.find(resources.CLAIMS, planned.name, run.plan.namespace)
-    if found is None:
+def _volume(planned: ClaimPlan, claim: Raw | None) -> str:
+    if claim is None or is_terminating(claim):
         return _BETWEEN
-    return "CSI" if found["spec"].get("volumeName") == planned.new_volume else "in-tree"
+    return "CSI" if claim["spec"].get("volumeName") == planned.new_volume else "in-tree"

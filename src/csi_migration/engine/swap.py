@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from csi_migration.decide.manifests import with_claim_templates
-from csi_migration.decide.next_step import is_untouched, next_step, retreat_step
+from csi_migration.decide.back_step import back_step, templates_step
+from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
+from csi_migration.decide.replica_rules import Decide
 from csi_migration.engine.actions import TITLES, Actor
+from csi_migration.engine.companions import OthersNeedTheSet
 from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.nudge import Nudge
@@ -25,13 +26,21 @@ from csi_migration.kube import (
 )
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, StepDone, StepStarted
-from csi_migration.model.objects import Raw
-from csi_migration.model.plan import ReplicaPlan, Window
+from csi_migration.model.objects import Raw, claim_templates_of
+from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.seen import Presence, ReplicaSeen
-from csi_migration.model.step import Act, Action, AwaitIt, Finished, LookAt, Refuse, Step, Wait
+from csi_migration.model.step import (
+    Act,
+    Action,
+    AwaitIt,
+    Finished,
+    LookAt,
+    Refuse,
+    Retreat,
+    Step,
+    Wait,
+)
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown
-
-Decide = Callable[[ReplicaPlan, ReplicaSeen, Window], Step]
 
 # Nothing was applied, and it may be otherwise in a moment: look again and decide
 # anew. vCenter refuses control flags for a while now and then, with no better
@@ -60,25 +69,33 @@ _PAUSE_GROWTH = 1.5
 
 
 class Retreated(Stopped):
-    """A swap failed before it changed a claim, and was undone."""
+    """A swap failed before it changed a claim, and was undone.
+
+    `may_try_again` tells that only another replica stood in its way.
+    """
+
+    may_try_again = False
 
 
 class Swap:
-    """The swap of one replica. `seconds_away` counts from its pod's deletion.
+    """The swap of one replica, in the run's direction.
 
-    `set_before` is the StatefulSet as it stands; it comes back with the claim
-    templates of the plan, or as it was if the swap is undone.
+    `seconds_away` counts from its pod's deletion. `set_before` is the StatefulSet
+    as it stands, with all that the server wrote into it; it comes back with the
+    claim templates of `templates_of`, or as it was if the swap is undone.
     """
 
-    def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw) -> None:
+    def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw, templates_of: Raw) -> None:
         self._run = run
         self._replica = replica
-        self._set_before = set_before
-        self.observer = Observer(run.systems, run.plan, replica)
-        self._actor = Actor(run, replica)
-        self._actor.statefulset_manifest = with_claim_templates(
-            set_before, run.plan.statefulset_manifest
+        self.observer = Observer(
+            run.systems,
+            run.plan,
+            replica,
+            known_sets=run.known_sets,
+            templates=claim_templates_of(templates_of),
         )
+        self._actor = Actor(run, replica, set_before, templates_of)
         self._sync = FullSync(run.systems.client)
         self._nudge = Nudge(run.systems.client, run.plan.namespace)
         self._tries: dict[Act, int] = {}
@@ -89,8 +106,8 @@ class Swap:
         self._left_at = 0.0
         self.seconds_away = 0.0
 
-    def forwards(self) -> ReplicaSeen:
-        """Bring the replica to CSI volumes, Ready.
+    def to_the_other_side(self) -> ReplicaSeen:
+        """Bring the replica to the volumes that the run is after, Ready.
 
         A failure before its first claim was deleted is undone: the replica gets
         its pod and its set back, and the error says so.
@@ -102,12 +119,20 @@ class Swap:
             ToolError: a write was refused.
         """
         try:
-            return self._drive(next_step)
+            return self._drive(back_step if self._run.goes_back else next_step)
         except ToolError as error:
             if isinstance(error, JournalBroken | LeaseLost):
                 raise
             self._undo(error)
             raise
+
+    def set_again(self) -> ReplicaSeen:
+        """Make the set again with the templates of `templates_of`; no pod is touched.
+
+        Raises:
+            ToolError: as `to_the_other_side`; nothing is undone.
+        """
+        return self._drive(templates_step)
 
     def _undo(self, error: ToolError) -> None:
         """Raise Retreated once the replica is back; return if there is no way back."""
@@ -115,31 +140,38 @@ class Swap:
             if not self._can_retreat():
                 return
             self._begin_anew()
-            self._actor.statefulset_manifest = self._set_before
+            self._actor.templates_of = self._actor.set_before
             self._drive(retreat_step)
         except ToolError as second:
             text = f"the way back failed too: {second.message}"
             self._run.tell(Notice("warning", text, self._replica.pod))
             return
+        raise self._retreated(error) from error
+
+    def _retreated(self, error: ToolError) -> Retreated:
+        pod = self._replica.pod
+        side = "CSI" if self._run.goes_back else "in-tree"
+        word = "taken back" if self._run.goes_back else "migrated"
         back = Retreated(
-            f"{self._replica.pod}: {error.message.removeprefix(f'{self._replica.pod}: ')}",
+            f"{pod}: {error.message.removeprefix(f'{pod}: ')}",
             details=error.details,
-            state=f"{self._replica.pod} was not migrated; it runs again on its in-tree volumes.",
+            state=f"{pod} was not {word}; it runs again on its {side} volumes.",
             resolution=error.resolution,
         )
         if isinstance(error, NeedsPerson):
             back.exit_code = error.exit_code
-        raise back from error
+        back.may_try_again = isinstance(error, OthersNeedTheSet)
+        return back
 
     def _can_retreat(self) -> bool:
         seen = self._run.patiently(self._replica.pod, self.observer.observe)
-        return is_untouched(self._replica, seen)
+        return can_retreat(self._replica, seen, self._run.direction)
 
     def is_between(self) -> bool:
         """Whether only this run may start the pod: it has none, and not its old claims."""
         seen = self._run.patiently(self._replica.pod, self.observer.observe)
         has_pod = seen.pod.presence is not Presence.ABSENT
-        return not has_pod and not is_untouched(self._replica, seen)
+        return not has_pod and not can_retreat(self._replica, seen, self._run.direction)
 
     def _begin_anew(self) -> None:
         self._tries.clear()
@@ -165,6 +197,8 @@ class Swap:
                 return True
             case Refuse(reason):
                 raise NeedsPerson(f"{self._replica.pod}: {reason}")
+            case Retreat(reason):
+                raise OthersNeedTheSet(f"{self._replica.pod}: {reason}")
             case LookAt():
                 self.observer.look(step)
             case AwaitIt():
@@ -188,7 +222,13 @@ class Swap:
         self._run.tell(StepStarted(pod, action, TITLES[act.action]))
         journal, started = self._run.directory.journal, time.monotonic()
         step = "/".join(filter(None, (pod, action, act.claim)))
-        intent = journal.intent(step=step, action=action, object=target.reference, replica=pod)
+        intent = journal.intent(
+            step=step,
+            action=action,
+            object=target.reference,
+            replica=pod,
+            parameters=self._actor.parameters(act),
+        )
         try:
             with closing(journal, intent):
                 result = self._actor.perform(act, seen)

@@ -19,6 +19,11 @@ NEEDED_BYTES = 16 * 1024 * 1024
 
 _CHOOSE_ANOTHER = "Give a directory that is empty or does not exist yet, one for each StatefulSet."
 
+_WAYS_ON = (
+    "`rolling-migration resume` goes on with it, `rolling-migration rollback` takes it back, "
+    "both with this --working-directory"
+)
+
 
 def refuse_unless_usable(path: Path) -> None:
     """See that a migration can start in `path`, which may not exist yet.
@@ -101,10 +106,8 @@ def _whose(path: Path) -> str:
         return "it holds a migration whose journal cannot be read"
     identity, last = reading.created.identity, reading.records[-1]
     finished = isinstance(last, RunEnded) and last.exit_code == ExitCode.DONE
-    return (
-        f"it holds the migration of StatefulSet {identity.namespace}/{identity.statefulset}, "
-        f"which {'finished' if finished else 'did not finish'}"
-    )
+    whose = f"it holds the migration of StatefulSet {identity.namespace}/{identity.statefulset}"
+    return f"{whose}, which {'finished' if finished else f'did not finish; {_WAYS_ON}'}"
 
 
 def _refuse_without_space(ground: Path) -> None:

@@ -87,6 +87,11 @@ def claim_templates_of(statefulset: Raw) -> list[Raw]:
     return statefulset["spec"].get("volumeClaimTemplates") or []
 
 
+def template_classes(statefulset: Raw) -> list[str]:
+    """The StorageClass of each claim template, empty where none is named."""
+    return [class_of(template) for template in claim_templates_of(statefulset)]
+
+
 def spec_without_templates(statefulset: Raw) -> Raw:
     """The set's spec without its claim templates, which the migration changes."""
     return {k: v for k, v in statefulset["spec"].items() if k != "volumeClaimTemplates"}
@@ -110,5 +115,10 @@ def claim_name(template: str, statefulset: str, ordinal: int) -> str:
 
 def is_made_by_tool(item: Raw) -> bool:
     """Whether this tool created or changed the object, by the server's own record."""
+    return is_managed_by(item, FIELD_MANAGER)
+
+
+def is_managed_by(item: Raw, manager: str) -> bool:
+    """Whether that manager wrote a field of the object itself, by the server's own record."""
     fields = item["metadata"].get("managedFields") or []
-    return any(entry.get("manager") == FIELD_MANAGER for entry in fields)
+    return any(e.get("manager") == manager and not e.get("subresource") for e in fields)

@@ -16,6 +16,13 @@ class Window(Enum):
     RUN = "run"
 
 
+class Direction(Enum):
+    """To which side a run brings the replicas."""
+
+    TO_CSI = "to-csi"
+    TO_IN_TREE = "to-in-tree"
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimPlan:
     """One claim of a replica and its volume, on both sides of the swap.
@@ -32,6 +39,8 @@ class ClaimPlan:
         new_volume: name of the CSI PersistentVolume to come.
         new_volume_manifest: it, all but its volumeHandle.
         new_claim_manifest: the claim to come.
+        old_volume_manifest: the in-tree volume, to be created again by a rollback.
+        old_claim_manifest: the in-tree claim, likewise.
     """
 
     name: str
@@ -45,6 +54,8 @@ class ClaimPlan:
     new_volume: str
     new_volume_manifest: Raw
     new_claim_manifest: Raw
+    old_volume_manifest: Raw
+    old_claim_manifest: Raw
 
 
 @dataclass(frozen=True, slots=True)

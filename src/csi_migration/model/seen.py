@@ -17,7 +17,7 @@ class Presence(Enum):
 
     ABSENT = "absent"
     OLD = "old"
-    """The one that was backed up."""
+    """The one that was backed up, or that one made again by a rollback."""
     NEW = "new"
     """The one that this migration makes."""
     FOREIGN = "foreign"
@@ -36,9 +36,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class SetSeen(Seen):
-    """The StatefulSet. `spec_changed` tells that its spec is not the expected one."""
+    """The StatefulSet.
+
+    `spec_changed` tells that its spec is not the expected one; `templates_differ`
+    that its claim templates are not yet those that it has to end with.
+    """
 
     spec_changed: bool = False
+    templates_differ: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,13 @@ class ClaimSeen:
 
     Attributes:
         claim: the PersistentVolumeClaim.
-        bound: whether the claim is Bound.
+        bound: whether the claim and the volume that it names are Bound to each other.
         old_volume: the in-tree volume.
         retain: whether the old volume's policy is Retain on the server.
+        released: whether the volumes remember a claim that is gone, so that no new
+            one can bind: (old, new).
         new_volume: the CSI volume.
+        new_retain: whether the new volume's policy is Retain on the server.
         disk: the FCD; None when not looked up or not registered.
         disk_looked_up: whether `disk` is an answer.
         registered: whether CNS knows the disk; None when not asked.
@@ -72,6 +80,8 @@ class ClaimSeen:
     disk: Disk | None = None
     disk_looked_up: bool = False
     registered: bool | None = None
+    released: tuple[bool, bool] = (False, False)
+    new_retain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ class ReplicaSeen:
             not looked at, empty when nothing does.
         left_owned: objects that still carry the deleted set's uid; None when not
             looked at.
+        others_gone: pods of other replicas that vanished while the set is away, so
+            that nobody makes them again.
     """
 
     statefulset: SetSeen
@@ -93,3 +105,4 @@ class ReplicaSeen:
     claims: dict[str, ClaimSeen]
     attached_by: tuple[str, ...] | None = None
     left_owned: tuple[str, ...] | None = None
+    others_gone: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Action(Enum):
-    """A write to the cluster or to vCenter, in the order of a swap."""
+    """A write to the cluster or to vCenter, in the order of a swap, then those of a way back."""
 
     OPEN_WINDOW = "open-window"
     DELETE_POD = "delete-pod"
@@ -19,6 +19,10 @@ class Action(Enum):
     CREATE_CLAIM = "create-claim"
     CREATE_POD = "create-pod"
     CLOSE_WINDOW = "close-window"
+    DELETE_CSI_CLAIM = "delete-csi-claim"
+    DELETE_CSI_VOLUME = "delete-csi-volume"
+    RESTORE_VOLUME = "restore-volume"
+    RESTORE_CLAIM = "restore-claim"
 
 
 class Wait(Enum):
@@ -78,8 +82,15 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Retreat:
+    """Give this replica its pod and its set back first, for a reason in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The replica stands on CSI volumes, Ready."""
+    """The replica stands where it should, Ready."""
 
 
-Step = Act | AwaitIt | LookAt | Refuse | Finished
+Step = Act | AwaitIt | LookAt | Refuse | Retreat | Finished

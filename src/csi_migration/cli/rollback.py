@@ -1,0 +1,32 @@
+"""`rolling-migration rollback`: takes replicas back to their in-tree volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from csi_migration.cli import options, taking_up
+
+
+@click.command()
+@options.places
+@options.statefulset_begun
+@taking_up.working_directory
+@click.option(
+    "--replica",
+    type=int,
+    multiple=True,
+    help="Ordinal of a replica to take back; may be repeated [default: all]",
+)
+@options.patience
+@options.output
+def rollback(**arguments: Any) -> None:
+    """Take migrated and half-migrated replicas back to their in-tree volumes.
+
+    One by one, on the same disks, with the application up. The disks stay First
+    Class Disks, which does no harm. May be stopped and begun again at any time.
+    """
+    from csi_migration.model.plan import Direction
+
+    taking_up.take_up("rollback", arguments, Direction.TO_IN_TREE, "Take back")

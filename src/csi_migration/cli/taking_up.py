@@ -1,0 +1,104 @@
+"""What `resume`, `rollback`, `status` and `verify` share: their flags come from the directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from csi_migration.cli import options
+from csi_migration.cli.asking import agree_unless
+from csi_migration.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from csi_migration.model.plan import Direction
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MUST_AGREE = {
+    "sts_name": "--sts-name",
+    "sts_namespace": "--sts-namespace",
+    "cluster_name": "--cluster-name",
+    "intree_storageclass": "--intree-storageclass",
+    "csi_storageclass": "--csi-storageclass",
+    "window": "--window",
+}
+
+
+def working_directory(command: Command) -> Command:
+    """Add `--working-directory` of a migration that was begun."""
+    return click.option(
+        "--working-directory",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="The directory that the migration was begun with",
+    )(command)
+
+
+def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """The recorded flags, and over them those that were given now.
+
+    Places (kubeconfigs, vCenter's address) and patience may differ from machine to
+    machine; what the migration is about may not.
+
+    Raises:
+        UsageError: a given flag contradicts what the migration was begun with.
+    """
+    chosen = {name: value for name, value in given.items() if _was_given(name)}
+    for name, flag in _MUST_AGREE.items():
+        if name in chosen and name in recorded and chosen[name] != recorded[name]:
+            raise UsageError(
+                f"{flag} {chosen[name]} contradicts {directory}, "
+                f"which was begun with {recorded[name]}.",
+                state="Nothing was changed.",
+                resolution=f"Leave {flag} out; it is read from the directory.",
+            )
+    kept = {name: value for name, value in recorded.items() if name in given}
+    return given | kept | chosen
+
+
+def _was_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
+
+
+def take_up(command: str, given: dict[str, Any], direction: Direction, question: str) -> None:
+    """Run `resume` or `rollback` from what a working directory holds.
+
+    Raises:
+        ToolError: as `engine.migrate.Migration.everything`.
+    """
+    from csi_migration.engine.connect import connected
+    from csi_migration.engine.migrate import Migration
+    from csi_migration.engine.start import taken_up_run
+    from csi_migration.journal.peek import peek
+    from csi_migration.report.reporter import reporter_for
+
+    directory = given["working_directory"]
+    found = peek(directory)
+    if command == "resume" and found.was_taken_back:
+        raise UsageError(
+            f"The migration in {directory} was taken back as a whole: there is nothing to resume.",
+            state="Nothing was changed.",
+            resolution="Start a new one with `rolling-migration all` and another directory.",
+        )
+    arguments = merged(given, found.arguments, directory)
+    with (
+        connected(options.places_of(arguments)) as systems,
+        reporter_for(given["output"], sys.stdout, sys.stderr, environment=os.environ) as reporter,
+        taken_up_run(
+            systems,
+            options.run_options_of(arguments),
+            directory,
+            direction,
+            only=tuple(given.get("replica") or ()),
+            arguments=options.recorded(command, arguments),
+            tell=reporter.event,
+            agree=agree_unless(yes=given["yes"], question=question),
+        ) as run,
+    ):
+        Migration(run).everything()

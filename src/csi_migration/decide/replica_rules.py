@@ -1,0 +1,293 @@
+"""What holds for a replica whichever way it goes: forwards to CSI or back in-tree.
+
+The order of a swap is not written down as a list of steps to tick off. Every
+decision starts from what is seen now, so that a run which was killed anywhere
+goes on from the same place as one which was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
+from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen, Seen
+from csi_migration.model.step import (
+    Act,
+    Action,
+    AwaitIt,
+    Look,
+    LookAt,
+    Refuse,
+    Retreat,
+    Step,
+    Wait,
+)
+
+Decide = Callable[[ReplicaPlan, ReplicaSeen, Window], Step]
+DecideOnClaim = Callable[[ClaimPlan, ClaimSeen], Step | None]
+
+
+def is_untouched(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
+    """Whether every claim and volume of the replica is still the in-tree one."""
+    return all(_is_untouched(seen.claims[claim.name]) for claim in plan.claims)
+
+
+def is_in_tree(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
+    """Whether every claim is bound to its in-tree volume, and no CSI volume is left."""
+    return all(_is_in_tree(seen.claims[claim.name]) for claim in plan.claims)
+
+
+def is_swapped(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
+    """Whether every claim of the replica is bound to its CSI volume."""
+    return all(_is_swapped(seen.claims[claim.name]) for claim in plan.claims)
+
+
+def is_whole_on_csi(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
+    """Whether every claim and CSI volume of the replica stands, and none is going away."""
+    return all(_is_whole_on_csi(seen.claims[claim.name]) for claim in plan.claims)
+
+
+def _is_untouched(claim: ClaimSeen) -> bool:
+    return _stand(Presence.OLD, claim.claim, claim.old_volume)
+
+
+def _is_in_tree(claim: ClaimSeen) -> bool:
+    has_csi = claim.new_volume.presence is not Presence.ABSENT
+    return _is_untouched(claim) and claim.bound and not has_csi
+
+
+def _is_swapped(claim: ClaimSeen) -> bool:
+    return claim.claim.presence is Presence.NEW and claim.bound
+
+
+def _is_whole_on_csi(claim: ClaimSeen) -> bool:
+    return _stand(Presence.NEW, claim.claim, claim.new_volume)
+
+
+def _stand(presence: Presence, *items: Seen) -> bool:
+    return all(item.presence is presence and not item.terminating for item in items)
+
+
+# What must not be there ------------------------------------------------------
+
+
+def refusal(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
+    """The first thing that neither the backup nor this migration explains."""
+    return next(_refusals(plan, seen), None)
+
+
+def _refusals(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[Refuse]:
+    if seen.statefulset.presence is Presence.FOREIGN:
+        yield Refuse(f"somebody else created the StatefulSet again (uid {seen.statefulset.uid})")
+    if seen.statefulset.spec_changed:
+        yield Refuse("somebody changed the StatefulSet's spec since it was backed up")
+    yield from _foreign(f"pod {plan.pod}", seen.pod)
+    for claim in plan.claims:
+        yield from _claim_refusals(claim, seen.claims[claim.name])
+
+
+def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
+    yield from _foreign(f"claim {plan.name}", seen.claim)
+    yield from _foreign(f"volume {plan.old_volume}", seen.old_volume)
+    yield from _foreign(f"volume {plan.new_volume}", seen.new_volume)
+    if seen.old_volume.presence is Presence.OLD and not seen.retain:
+        yield _no_longer_retain(plan.old_volume)
+    if seen.new_volume.presence is Presence.NEW and not seen.new_retain:
+        yield _no_longer_retain(plan.new_volume)
+    if seen.new_volume.terminating and _stand(Presence.NEW, seen.claim):
+        yield Refuse(f"somebody is deleting the new volume {plan.new_volume}")
+    yield from _wrong_disk(plan, seen)
+
+
+def _no_longer_retain(volume: str) -> Refuse:
+    return Refuse(
+        f"the reclaim policy of volume {volume} is no longer Retain; "
+        "going on could destroy its disk"
+    )
+
+
+def _wrong_disk(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
+    """A stale catalog names another disk (vsphere-csi-driver issue 3082)."""
+    if seen.disk is not None and seen.disk.path != plan.file.path:
+        yield Refuse(
+            f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
+        )
+
+
+def _foreign(what: str, item: Seen) -> Iterator[Refuse]:
+    if item.presence is Presence.FOREIGN:
+        yield Refuse(f"{what} (uid {item.uid}) was made by somebody else")
+
+
+# The window opens, the pod goes, nothing holds its disks -----------------------
+
+
+def others_first(seen: ReplicaSeen) -> Retreat | None:
+    """A pod that vanished while the set is away is made again by the set's controller only."""
+    if seen.others_gone and seen.statefulset.presence is Presence.ABSENT:
+        return Retreat(
+            f"{', '.join(seen.others_gone)} vanished while the StatefulSet is away, "
+            "and only its controller makes it again"
+        )
+    return None
+
+
+def take_the_pod_away(seen: ReplicaSeen, *, is_whole: bool, needs_ready: bool) -> Step | None:
+    """Open the window and stop the pod.
+
+    `is_whole` tells that every claim still stands where the replica comes from;
+    with `needs_ready`, a replica that is not Ready is waited for first.
+    """
+    if seen.statefulset.presence is not Presence.ABSENT:
+        return _open_the_window(seen, is_whole=is_whole, needs_ready=needs_ready)
+    if seen.pod.terminating:
+        return await_pod_gone()
+    if seen.pod.presence is Presence.ABSENT:
+        return None
+    if not is_whole:
+        return Refuse("a pod runs although its claims are only half swapped")
+    return orphans_first(seen) or Act(Action.DELETE_POD)
+
+
+def await_pod_gone() -> AwaitIt:
+    """Its own grace period, never less."""
+    return AwaitIt(Wait.POD_GONE, "the pod is shutting down within its own grace period")
+
+
+def _open_the_window(seen: ReplicaSeen, *, is_whole: bool, needs_ready: bool) -> Step:
+    if not is_whole:
+        return Refuse(
+            "the StatefulSet is there while a claim is missing: "
+            "its controller could provision an empty volume"
+        )
+    if seen.statefulset.terminating:
+        return await_orphaned()
+    return (await_ready(seen) if needs_ready else None) or Act(Action.OPEN_WINDOW)
+
+
+def await_orphaned() -> AwaitIt:
+    """The garbage collector works on the set's dependents one by one."""
+    return AwaitIt(Wait.ORPHANED, "the garbage collector is orphaning the set's pods")
+
+
+def orphans_first(seen: ReplicaSeen) -> Step | None:
+    """Nothing may still carry the uid of the deleted set, or it is collected later."""
+    if seen.left_owned is None:
+        return LookAt(Look.ORPHANS)
+    if seen.left_owned:
+        return AwaitIt(
+            Wait.ORPHANED, f"still owned by the deleted set: {', '.join(seen.left_owned)}"
+        )
+    return None
+
+
+def await_detachment(seen: ReplicaSeen) -> Step | None:
+    """Kubernetes takes the in-tree and the CSI volume for two disks: only this keeps one writer."""
+    if seen.attached_by is None:
+        return LookAt(Look.ATTACHMENTS)
+    if seen.attached_by:
+        return AwaitIt(Wait.DETACHED, f"still held by {', '.join(seen.attached_by)}")
+    return None
+
+
+# Claims and volumes -----------------------------------------------------------
+
+
+def await_claim_gone(plan: ClaimPlan, seen: ClaimSeen) -> AwaitIt | None:
+    """Whoever asked for its deletion."""
+    if seen.claim.terminating:
+        return AwaitIt(Wait.CLAIM_GONE, f"claim {plan.name} is going away", plan.name)
+    return None
+
+
+def delete_csi_volume(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
+    """A CSI volume that no claim can bind to goes, and its deletion is waited for."""
+    if seen.new_volume.terminating:
+        return AwaitIt(Wait.VOLUME_GONE, f"volume {plan.new_volume} is going away", plan.name)
+    if seen.new_volume.presence is Presence.NEW:
+        return Act(Action.DELETE_CSI_VOLUME, plan.name)
+    return None
+
+
+def delete_in_tree_volume(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
+    """The in-tree volume goes, and its deletion is waited for."""
+    if seen.old_volume.terminating:
+        return AwaitIt(Wait.VOLUME_GONE, f"volume {plan.old_volume} is going away", plan.name)
+    if seen.old_volume.presence is Presence.OLD:
+        return Act(Action.DELETE_VOLUME, plan.name)
+    return None
+
+
+def await_unregistered(plan: ClaimPlan, seen: ClaimSeen, whose: str) -> Step | None:
+    """A volume made before CNS let go of the last one is un-registered with that one
+    (vsphere-csi-driver: metadatasyncer.go:pvDeleted, external-attacher issue 460).
+    """
+    if seen.registered is None:
+        return LookAt(Look.REGISTRATION, plan.name)
+    if seen.registered:
+        reason = f"CNS still has disk {id_of(seen)} as the {whose} volume's"
+        return AwaitIt(Wait.UNREGISTERED, reason, plan.name)
+    return None
+
+
+def await_binding(plan: ClaimPlan, seen: ClaimSeen, volume: str) -> Step | None:
+    """Both sides say Bound and name each other."""
+    if not seen.bound:
+        return AwaitIt(Wait.BOUND, f"claim {plan.name} is not bound to {volume} yet", plan.name)
+    return None
+
+
+def id_of(seen: ClaimSeen) -> str:
+    """The FCD's id, in words when it is not known."""
+    return seen.disk.id if seen.disk else "(not looked up)"
+
+
+def first(plan: ReplicaPlan, seen: ReplicaSeen, decide: DecideOnClaim) -> Step | None:
+    """The first claim's step, but what can be done at once goes before any wait."""
+    steps = [step for c in plan.claims if (step := decide(c, seen.claims[c.name]))]
+    at_once = [step for step in steps if not isinstance(step, AwaitIt)]
+    return next(iter(at_once + steps), None)
+
+
+def stage_by_stage(
+    plan: ReplicaPlan, seen: ReplicaSeen, stages: tuple[DecideOnClaim, ...]
+) -> Step | None:
+    """Stage by stage over all claims, so that their waits run side by side."""
+    steps = (first(plan, seen, stage) for stage in stages)
+    return next((step for step in steps if step), None)
+
+
+# The pod comes back, the window closes ----------------------------------------
+
+
+def bring_the_pod_back(seen: ReplicaSeen, window: Window) -> Step | None:
+    """Make the pod, then the set; None when the pod is Ready and has its controller.
+
+    With a window for the whole run the set stays away, unless another pod needs
+    its controller.
+    """
+    if seen.statefulset.terminating:
+        return AwaitIt(Wait.ORPHANED, "the set is still going away, and would go unnoticed")
+    if seen.pod.presence is Presence.ABSENT and seen.statefulset.presence is Presence.ABSENT:
+        return Act(Action.CREATE_POD)
+    if window is Window.REPLICA or seen.others_gone:
+        return close_the_window(seen) or await_ready(seen)
+    return await_ready(seen)
+
+
+def close_the_window(seen: ReplicaSeen) -> Step | None:
+    """Bring the set back and see it take the pod."""
+    if seen.statefulset.presence is Presence.ABSENT:
+        return Act(Action.CLOSE_WINDOW)
+    if seen.pod.presence is Presence.ABSENT:
+        return AwaitIt(Wait.READY, "the StatefulSet's controller is making the pod")
+    if seen.pod.owner != seen.statefulset.uid:
+        return AwaitIt(Wait.ADOPTED, "the StatefulSet's controller has not adopted the pod yet")
+    return None
+
+
+def await_ready(seen: ReplicaSeen) -> Step | None:
+    """The pod's own readiness."""
+    if seen.pod.ready:
+        return None
+    return AwaitIt(Wait.READY, "the pod is not Ready yet")

@@ -1,0 +1,97 @@
+"""What is told and recorded when a run begins and however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from csi_migration.engine.retain import give_back_policies
+from csi_migration.engine.run import Run
+from csi_migration.engine.state import state_of
+from csi_migration.journal.errors import JournalBroken
+from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
+from csi_migration.model.events import Notice, RunEnded, RunStarted
+
+# Codes that tell of a run which has changed nothing, or of no state at all.
+_NOTHING_BEGUN = (ExitCode.FAILED, ExitCode.AUTHENTICATION, ExitCode.UNREACHABLE)
+
+
+def ways_on(directory: object) -> str:
+    """How to go on from an unfinished run, and how to go back."""
+    command = "statefulset-csi-migration-tool rolling-migration"
+    return (
+        f"Go on with `{command} resume --working-directory {directory}`, "
+        f"or back with `{command} rollback --working-directory {directory}`."
+    )
+
+
+def tell_start(run: Run) -> None:
+    """The run begins."""
+    run.tell(
+        RunStarted(
+            run.plan.namespace,
+            run.plan.statefulset,
+            run.options.window.value,
+            tuple(replica.pod for replica in run.replicas),
+            str(run.directory.path),
+        )
+    )
+
+
+def tell_end(run: Run) -> None:
+    """The run has reached its goal."""
+    name, count = run.plan.statefulset, len(run.replicas)
+    if run.goes_back:
+        summary, side = "Took back", "their in-tree volumes again; the disks stay First Class Disks"
+    else:
+        summary, side = "Migrated", "CSI volumes"
+    whole = "all " if count == len(run.plan.replicas) else ""
+    state = f"{whole}{count} replicas of {name} run on {side}"
+    run.directory.journal.run_ended(exit_code=int(ExitCode.DONE), state=state)
+    _told(
+        run,
+        ExitCode.DONE,
+        f"{summary} {run.plan.namespace}/{name}",
+        state,
+        f"keep {run.directory.path} until you are sure that you won't need it",
+    )
+
+
+def ended(run: Run, error: ToolError, *, has_changed: bool, is_in_hand: bool) -> ToolError:
+    """The error with the state of things, told and recorded.
+
+    `has_changed` tells that a replica has left its in-tree volumes, `is_in_hand`
+    that one is on its way.
+    """
+    has_begun = has_changed or is_in_hand
+    error = _as_stopped(error, has_begun=has_begun)
+    if not has_begun and not isinstance(error, JournalBroken):
+        _leave_nothing(run)
+    error.state = " ".join(filter(None, (error.state, state_of(run))))
+    error.resolution = " ".join(filter(None, (error.resolution, ways_on(run.directory.path))))
+    with contextlib.suppress(JournalBroken):  # then that is what the error says already
+        run.directory.journal.run_ended(exit_code=int(error.exit_code), state=error.state)
+    _told(run, error.exit_code, error.message, error.state, error.resolution)
+    return error
+
+
+def _told(run: Run, code: ExitCode, summary: str, state: str, way_on: str) -> None:
+    seconds = time.monotonic() - run.started
+    run.tell(RunEnded(int(code), summary, state, way_on, seconds))
+
+
+def _as_stopped(error: ToolError, *, has_begun: bool) -> ToolError:
+    """In the middle of things, any failure is a stop: what matters is where it stands."""
+    is_away = isinstance(error, Unreachable)
+    if not is_away and not (has_begun and error.exit_code in _NOTHING_BEGUN):
+        return error
+    return Stopped(
+        error.message, details=error.details, state=error.state, resolution=error.resolution
+    )
+
+
+def _leave_nothing(run: Run) -> None:
+    try:
+        give_back_policies(run)
+    except ToolError as error:
+        run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))

@@ -1,0 +1,98 @@
+"""The StatefulSet object over the whole run: what it was, what it comes back as, its windows."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from csi_migration.engine.actions import create_statefulset
+from csi_migration.engine.companions import await_adoption, settled_set
+from csi_migration.engine.run import Run, closing
+from csi_migration.journal.record import Done, Intent, ObjectRef
+from csi_migration.kube import AlreadyExists, resources
+from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.events import StepDone, StepStarted
+from csi_migration.model.objects import Raw, is_made_by_tool, uid_of
+from csi_migration.model.plan import MigrationPlan, Window
+from csi_migration.model.step import Action
+
+_CLOSE = Action.CLOSE_WINDOW.value
+
+
+def last_set(run: Run) -> Raw:
+    """The set as it stands; as it was last seen while it is away.
+
+    A run that was killed with the set away left it in the intent that took it away.
+    """
+    found = run.patiently("", lambda: settled_set(run))
+    if found is not None:
+        return found
+    opened = [
+        record.parameters["statefulset"]
+        for record in run.directory.journal.records()
+        if isinstance(record, Intent) and "statefulset" in record.parameters
+    ]
+    return opened[-1] if opened else run.plan.original
+
+
+def known_sets(run: Run) -> set[str]:
+    """The uids of the sets that this migration made, as far as its journal tells."""
+    records = run.directory.journal.records()
+    closing_intents = {r.seq for r in records if isinstance(r, Intent) and r.action == _CLOSE}
+    return {
+        str(r.result["uid"])
+        for r in records
+        if isinstance(r, Done) and r.intent in closing_intents and "uid" in r.result
+    }
+
+
+def templates_of(plan: MigrationPlan, on_csi: set[str]) -> Raw:
+    """The set whose claim templates fit: CSI as long as one replica is there."""
+    return plan.statefulset_manifest if on_csi else plan.original
+
+
+def close_the_runs_window(run: Run, templates: Raw, *, awaits_adoption: bool) -> None:
+    """With --window run, bring the set back, also when the run stops early.
+
+    Only over claims that are all there: its controller would provision an
+    empty volume in the place of a missing one.
+
+    Raises:
+        NeedsPerson: somebody else brought it back.
+    """
+    if run.options.window is not Window.RUN:
+        return
+    found = run.systems.client.find(
+        resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
+    )
+    if found is None:
+        _create_the_set(run, templates)
+    elif uid_of(found) == run.plan.uid:
+        return  # the window was never opened
+    ours = _ours_or_refuse(run)
+    if awaits_adoption:
+        await_adoption(run, uid_of(ours))
+
+
+def _create_the_set(run: Run, templates: Raw) -> None:
+    run.guard()
+    run.tell(StepStarted("", _CLOSE, "bring the StatefulSet back"))
+    started = time.monotonic()
+    reference = ObjectRef(
+        kind="StatefulSet", name=run.plan.statefulset, namespace=run.plan.namespace
+    )
+    before = last_set(run)
+    journal = run.directory.journal
+    intent = journal.intent(step=_CLOSE, action=_CLOSE, object=reference)
+    with contextlib.suppress(AlreadyExists):  # whose it is, is looked at next
+        with closing(journal, intent):
+            created = create_statefulset(run, before, templates)
+        journal.done(intent, created)
+    run.tell(StepDone("", _CLOSE, "", time.monotonic() - started))
+
+
+def _ours_or_refuse(run: Run) -> Raw:
+    found = run.systems.client.get(resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace)
+    if uid_of(found) not in run.known_sets and not is_made_by_tool(found):
+        raise NeedsPerson(f"somebody else created the StatefulSet again (uid {uid_of(found)})")
+    return found

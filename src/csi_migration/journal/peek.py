@@ -1,0 +1,100 @@
+"""Looks into a working directory without holding it: for status, and for its flags."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from csi_migration.journal.condition import JOURNAL, refuse_without_journal
+from csi_migration.journal.errors import JournalUnreadable
+from csi_migration.journal.journal import open_intents
+from csi_migration.journal.reading import read
+from csi_migration.journal.record import Identity, Intent, Record, RunEnded, RunStarted, Saved
+from csi_migration.model.errors import ExitCode, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What a working directory says at this moment; a run may be writing to it.
+
+    Attributes:
+        path: the directory.
+        identity: which migration it is.
+        records: all whole records.
+    """
+
+    path: Path
+    identity: Identity
+    records: tuple[Record, ...]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The flags of the last run, which had those of the runs before it; empty if none began."""
+        started = [r for r in self.records if isinstance(r, RunStarted)]
+        return started[-1].arguments if started else {}
+
+    @property
+    def last_command(self) -> str:
+        """The command of the last run (`all`, `resume`, `rollback`)."""
+        return str(self.arguments.get("command", "all"))
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the last run reached its goal."""
+        last = self.records[-1]
+        return isinstance(last, RunEnded) and last.exit_code == ExitCode.DONE
+
+    @property
+    def was_taken_back(self) -> bool:
+        """Whether the whole set was taken back, so that nothing is left to resume."""
+        is_whole = not self.arguments.get("replica")
+        return self.has_finished and self.last_command == "rollback" and is_whole
+
+    @property
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Writes whose outcome the journal does not know."""
+        return open_intents(self.records)
+
+    def load(self, name: str) -> bytes:
+        """A backup file; exactly what was saved.
+
+        Raises:
+            UsageError: it was never saved.
+            JournalUnreadable: it is gone or was changed since.
+        """
+        saved = {r.file: r.sha256 for r in self.records if isinstance(r, Saved)}
+        if name not in saved:
+            raise UsageError(
+                f"The run in {self.path} ended before its backup was complete.",
+                state="It had changed nothing.",
+                resolution="Start again with `rolling-migration all` and another directory.",
+            )
+        path = self.path / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise JournalUnreadable(f"{path} cannot be read.", details=str(error)) from error
+        if hashlib.sha256(data).hexdigest() != saved[name]:
+            raise JournalUnreadable(
+                f"{path} was changed since it was saved.",
+                resolution=f"Put the original back: its sha256 is {saved[name]}.",
+            )
+        return data
+
+
+def peek(path: Path) -> Peek:
+    """Read the journal in a working directory.
+
+    Raises:
+        UsageError: there is no migration in it.
+        JournalUnreadable: its journal is damaged, or of another version.
+    """
+    path = path.absolute()
+    try:
+        refuse_without_journal(path)
+        reading = read((path / JOURNAL).read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read.", details=str(error)) from error
+    return Peek(path, reading.created.identity, reading.records)
