@@ -116,6 +116,19 @@ class Trial:
         run = ["--working-directory", str(self.directory), "--soak-seconds", "1", "--yes"]
         return self._begin(["rolling-migration", "all", *self.options, *run, *extra], env)
 
+    def resume(self, *extra: str) -> ToolRun:
+        """`rolling-migration resume`, run to its end."""
+        return finish(self.take_up("resume", *extra))
+
+    def rollback(self, *extra: str) -> ToolRun:
+        """`rolling-migration rollback`, run to its end."""
+        return finish(self.take_up("rollback", *extra))
+
+    def take_up(self, command: str, *extra: str) -> Running:
+        """`resume` or `rollback` of what `start` began, for a test that interrupts it."""
+        run = ["--working-directory", str(self.directory), "--yes"]
+        return self._begin(["rolling-migration", command, *run, *extra], None)
+
     def report(self) -> Report:
         """What has become of the set's bytes by now."""
         return self.inspection.report()
@@ -158,6 +171,28 @@ class Trial:
         until("records on every new volume", self._chains_cross)
         assert self.ready()
         return self.report()
+
+    def assert_on_csi(self) -> None:
+        """Every claim on a CSI volume, however often it went there and back; nothing lost."""
+        report = self.report()
+        assert report.problems() == []
+        assert [one.claim for one in report.claims if not one.moved] == []
+        assert self.ready()
+
+    def assert_taken_back(self) -> None:
+        """Every claim on an in-tree volume of the name and disk that it began with, and the
+        set as it began, every replica Ready, nothing lost, nothing left behind.
+        """
+        self.assert_untouched()
+        templates = self.statefulset()["spec"]["volumeClaimTemplates"]
+        assert {one["spec"]["storageClassName"] for one in templates} == {
+            self.workload.storage_class
+        }
+        volumes = self.volumes().values()
+        assert [one for one in volumes if "vsphereVolume" not in one["spec"]] == []
+        policies = {one["spec"]["persistentVolumeReclaimPolicy"] for one in volumes}
+        assert policies == {self.workload.reclaim_policy}
+        assert self.cluster.list("Lease", self.workload.namespace) == []
 
     def assert_untouched(self) -> None:
         """Every claim on the volume that it began with, every replica Ready, nothing lost."""

@@ -1,0 +1,94 @@
+"""A killed run is taken up in either direction, wherever it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from tests.conftest import StartTrial
+from tests.lab.interruptkit import QUICK, await_words, begun, held, paused
+from tests.lab.labkit import Lab, Running, Trial
+
+Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
+
+
+def killed(tool: Running) -> None:
+    tool.process.kill()
+    tool.process.wait()
+
+
+@contextmanager
+def pod_on_its_way_out(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+    del lab
+    with held(made, "Pod", "web-1"):
+        await_words(tool, "web-1 pod-gone: waiting")
+        yield
+
+
+@contextmanager
+def claim_on_its_way_out(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+    del lab
+    with held(made, "PersistentVolumeClaim", "data-web-1"):
+        await_words(tool, "claim data-web-1 is going away")
+        yield
+
+
+@contextmanager
+def volume_still_registered(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+    with paused(lab, "syncer-user"):
+        lab.resume("external-provisioner-user")
+        await_words(tool, "CNS still has disk")
+        yield
+
+
+@contextmanager
+def pod_starting(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+    lab.resume("external-provisioner-user")
+    await_words(tool, "web-1 create-pod: done")
+    yield
+
+
+STAGES = [pod_on_its_way_out, claim_on_its_way_out, volume_still_registered, pod_starting]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+@pytest.mark.parametrize("window", ["replica", "run"])
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_a_run_that_was_killed_is_brought_to_either_end(
+    lab: Lab, trial: StartTrial, stage: Stage, window: str, end: str
+) -> None:
+    made = trial(replicas=2)
+    with begun(made, *QUICK, "--window", window) as tool, stage(lab, made, tool):
+        killed(tool)
+    if end == "resume":
+        run = made.resume()
+        assert run.exit_code == 0, str(run)
+        made.assert_migrated()
+        templates = made.statefulset()["spec"]["volumeClaimTemplates"]
+        assert {one["spec"]["storageClassName"] for one in templates} == {"standard-rwo"}
+    else:
+        run = made.rollback()
+        assert run.exit_code == 0, str(run)
+        made.assert_taken_back()
+    assert made.cluster.list("Lease", made.workload.namespace) == []
+
+
+def test_a_finished_migration_is_taken_back_and_made_again(trial: StartTrial) -> None:
+    made = trial(replicas=3, claims=("data", "log"))
+    run = made.migrate(*QUICK)
+    assert run.exit_code == 0, str(run)
+    one = made.rollback("--replica", "1")
+    assert one.exit_code == 0, str(one)
+    sources = {claim for claim, volume in made.volumes().items() if "csi" in volume["spec"]}
+    assert sources == {"data-web-0", "data-web-2", "log-web-0", "log-web-2"}
+    again = made.resume()
+    assert again.exit_code == 0, str(again)
+    made.assert_on_csi()
+    back = made.rollback()
+    assert back.exit_code == 0, str(back)
+    made.assert_taken_back()
+    refused = made.resume()
+    assert refused.exit_code == 2, str(refused)
+    assert "taken back as a whole" in " ".join(refused.stderr.split())
