@@ -7,8 +7,9 @@ operator put there stays, and only what must change changes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
+from csi_migration.decide.last_applied import LAST_APPLIED, rewritten
 from csi_migration.decide.topology import TOPOLOGY_LABELS, csi_node_affinity
 from csi_migration.model.objects import (
     CSI_DRIVER,
@@ -19,6 +20,7 @@ from csi_migration.model.objects import (
     annotations_of,
     claim_name,
     claim_templates_of,
+    class_of,
     finalizers_of,
     labels_of,
     name_of,
@@ -146,23 +148,42 @@ def new_statefulset(statefulset: Raw, csi_class: str) -> Raw:
     """The set again, its claim templates on the CSI class, all else as it was.
 
     The templates are no part of a revision (kubernetes: statefulset.getPatch), so
-    no pod is replaced.
+    no pod is replaced. kubectl's record of what it applied last changes with them:
+    whoever changes the class in the manifest then applies no change.
     """
     again = recreated(statefulset)
-    for template in claim_templates_of(again):
+    templates = claim_templates_of(again)
+    for template in templates:
         template.pop("status", None)
-        template["spec"]["storageClassName"] = csi_class
-        beta = template["metadata"].get("annotations") or {}
-        if beta.pop(_BETA_CLASS, None) and not beta:
-            del template["metadata"]["annotations"]
+    classes = {name_of(template): csi_class for template in templates}
+    _put_on_classes(again, classes)
+    _put_record_on_classes(again, classes)
     return again
 
 
 def with_claim_templates(statefulset: Raw, planned: Raw) -> Raw:
     """The set as it stands now, to be created again with the planned claim templates."""
     again = recreated(statefulset)
-    again["spec"]["volumeClaimTemplates"] = copy.deepcopy(claim_templates_of(planned))
+    templates = copy.deepcopy(claim_templates_of(planned))
+    again["spec"]["volumeClaimTemplates"] = templates
+    _put_record_on_classes(again, {name_of(t): class_of(t) for t in templates})
     return again
+
+
+def _put_record_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None:
+    record = annotations_of(statefulset).get(LAST_APPLIED)
+    if record is not None:
+        statefulset["metadata"]["annotations"][LAST_APPLIED] = rewritten(
+            record, lambda manifest: _put_on_classes(manifest, classes)
+        )
+
+
+def _put_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None:
+    for template in claim_templates_of(statefulset):
+        template["spec"]["storageClassName"] = classes[name_of(template)]
+        beta = template["metadata"].get("annotations") or {}
+        if beta.pop(_BETA_CLASS, None) and not beta:
+            del template["metadata"]["annotations"]
 
 
 def recreated(item: Raw) -> Raw:
