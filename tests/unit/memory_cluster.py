@@ -47,11 +47,12 @@ class MemoryCluster:
         self._require(self.get(resource, name, namespace), body["metadata"])
         return self._store(resource, copy.deepcopy(body))
 
-    def patch(self, resource: Resource, name: str, body: Raw) -> Raw:
+    def patch(self, resource: Resource, name: str, body: Raw, _namespace: str | None = None) -> Raw:
         self.writes.append(f"patch {name}")
         found = self.get(resource, name)
         self._require(found, body["metadata"])
-        found["spec"] |= body["spec"]
+        for part, fields in body.items():
+            found[part] |= copy.deepcopy(fields)
         return self._store(resource, found)
 
     def delete(

@@ -48,7 +48,7 @@ WARNING: tuple[Permission, ...] = (
 """What only makes preflight's warnings complete: without it, it says so and goes on."""
 
 WRITING: tuple[Permission, ...] = (
-    *_grants("apps", "statefulsets", "create delete", namespaced=True),
+    *_grants("apps", "statefulsets", "create delete patch", namespaced=True),
     *_grants("", "pods", "create delete", namespaced=True),
     *_grants("", "persistentvolumeclaims", "create delete patch", namespaced=True),
     *_grants("coordination.k8s.io", "leases", "get create update delete", namespaced=True),
