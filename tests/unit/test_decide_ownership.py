@@ -12,6 +12,7 @@ from csi_migration.decide.ownership import (
     MARKER,
     Entries,
     fields_v1,
+    is_given_back,
     is_same_ownership,
     ownership_to_write,
     paths,
@@ -70,6 +71,12 @@ def test_the_owners_come_back_and_the_status_belongs_to_who_wrote_it_anew() -> N
 def test_the_tool_knows_its_set_by_the_marker_only() -> None:
     assert is_made_by_tool(owned(*written(BEFORE, OURS, marked=True)))
     assert not is_made_by_tool(owned(*written(BEFORE, OURS)))
+
+
+def test_a_set_whose_owners_are_still_to_come_back_is_known() -> None:
+    assert not is_given_back(owned(OURS, NEW_STATUS))
+    assert is_given_back(owned(GITOPS, MARKER))
+    assert is_given_back(BEFORE)
 
 
 def test_the_marker_survives_the_servers_limit_of_update_entries() -> None:

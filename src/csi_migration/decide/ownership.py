@@ -51,12 +51,20 @@ def ownership_to_write(before: Raw, live: Raw, *, marked: bool) -> Entries:
         live: likewise, the set that the tool created in its place.
         marked: leave the marker by which the tool knows its own set.
     """
-    held = held_by_tool(entries_of(live))
     others = _others(live)
-    if not held <= _MARKED:
-        taken = frozenset().union(*map(_paths_of, others)) - held
+    if not is_given_back(live):
+        taken = frozenset().union(*map(_paths_of, others)) - held_by_tool(entries_of(live))
         others = _merged([*_without(_others(before), taken), *others])
     return [*others, copy.deepcopy(MARKER)] if marked else others
+
+
+def is_given_back(item: Raw) -> bool:
+    """Whether the tool owns no more of the object than the marker, if that.
+
+    The owners of a set of which this is not true are those of the set before it:
+    the tool was killed between its creation and the giving back.
+    """
+    return held_by_tool(entries_of(item)) <= _MARKED
 
 
 def is_same_ownership(one: Entries, other: Entries) -> bool:
