@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartTrial
 from tests.lab.interruptkit import QUICK, await_words, begun, held, paused
-from tests.lab.labkit import Lab, Running, Trial
+from tests.lab.labkit import Lab, Running, Trial, finish
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
 
@@ -20,23 +22,21 @@ def killed(tool: Running) -> None:
 
 
 @contextmanager
-def pod_on_its_way_out(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
-    del lab
+def pod_on_its_way_out(_: Lab, made: Trial, tool: Running) -> Iterator[None]:
     with held(made, "Pod", "web-1"):
         await_words(tool, "web-1 pod-gone: waiting")
         yield
 
 
 @contextmanager
-def claim_on_its_way_out(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
-    del lab
+def claim_on_its_way_out(_: Lab, made: Trial, tool: Running) -> Iterator[None]:
     with held(made, "PersistentVolumeClaim", "data-web-1"):
         await_words(tool, "claim data-web-1 is going away")
         yield
 
 
 @contextmanager
-def volume_still_registered(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+def volume_still_registered(lab: Lab, _: Trial, tool: Running) -> Iterator[None]:
     with paused(lab, "syncer-user"):
         lab.resume("external-provisioner-user")
         await_words(tool, "CNS still has disk")
@@ -44,7 +44,7 @@ def volume_still_registered(lab: Lab, made: Trial, tool: Running) -> Iterator[No
 
 
 @contextmanager
-def pod_starting(lab: Lab, made: Trial, tool: Running) -> Iterator[None]:
+def pod_starting(lab: Lab, _: Trial, tool: Running) -> Iterator[None]:
     lab.resume("external-provisioner-user")
     await_words(tool, "web-1 create-pod: done")
     yield
@@ -73,6 +73,24 @@ def test_a_run_that_was_killed_is_brought_to_either_end(
         assert run.exit_code == 0, str(run)
         made.assert_taken_back()
     assert made.cluster.list("Lease", made.workload.namespace) == []
+
+
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_a_lost_directory_comes_back_from_the_cluster(
+    lab: Lab, trial: StartTrial, tmp_path: Path, end: str
+) -> None:
+    made = trial(replicas=2)
+    with begun(made, *QUICK) as tool, claim_on_its_way_out(lab, made, tool):
+        killed(tool)
+    shutil.rmtree(made.directory)
+    made.directory = tmp_path / "another"
+    unnamed = made.take_up(end)
+    assert "--sts-name" in finish(unnamed).stderr
+    run = finish(made.take_up(end, *made.options))
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+    left = made.cluster.list("ConfigMap", made.workload.namespace)
+    assert [one for one in left if one["metadata"]["name"].startswith("csi-migration")] == []
 
 
 def test_a_finished_migration_is_taken_back_and_made_again(trial: StartTrial) -> None:

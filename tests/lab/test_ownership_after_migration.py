@@ -23,11 +23,7 @@ from tests.lab.kubectlkit import (
 )
 from tests.lab.labkit import Lab, Trial
 
-pytestmark = [
-    needs_kubectl,
-    # Take this mark off when the run calls engine.ownership.give_back_ownership.
-    pytest.mark.xfail(reason="the run does not give field ownership back yet", strict=False),
-]
+pytestmark = needs_kubectl
 
 TOOL = "statefulset-csi-migration-tool"
 OWNERS = ("gitops", "kubectl-client-side-apply", "kube-controller-manager")

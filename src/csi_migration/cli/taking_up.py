@@ -75,10 +75,12 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
     from csi_migration.engine.connect import connected
     from csi_migration.engine.migrate import Migration
     from csi_migration.engine.start import taken_up_run
-    from csi_migration.journal.peek import peek
+    from csi_migration.journal.peek import has_journal, peek
     from csi_migration.report.reporter import reporter_for
 
     directory = given["working_directory"]
+    if not has_journal(directory):
+        _restore(given)
     found = peek(directory)
     if command == "resume" and found.was_taken_back:
         raise UsageError(
@@ -102,3 +104,22 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
         ) as run,
     ):
         Migration(run).everything()
+
+
+def _restore(given: dict[str, Any]) -> None:
+    """A lost directory comes back from the backup beside the set, if that is named."""
+    from csi_migration.engine.connect import workload_client
+    from csi_migration.engine.start import restore_directory
+
+    directory, name = given["working_directory"], given["sts_name"]
+    if not (name and given["sts_namespace"]):
+        raise UsageError(
+            f"There is no migration in {directory}: it has no journal.jsonl.",
+            state="Nothing was changed.",
+            resolution="Give the working directory that the migration was begun with; or, if that "
+            "is lost, a new one together with --kubeconfig, --cluster-name, --sts-name and "
+            "--sts-namespace, and it is made again from the backup in the cluster.",
+        )
+    with workload_client(options.places_of(given)) as client:
+        restore_directory(client, directory, given["sts_namespace"], name)
+    click.echo(f"{directory} was made again from the backup in the cluster.", err=True)

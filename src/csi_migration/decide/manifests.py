@@ -180,7 +180,8 @@ def _put_record_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None
 
 def _put_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None:
     for template in claim_templates_of(statefulset):
-        template["spec"]["storageClassName"] = classes[name_of(template)]
+        if wanted := classes.get(name_of(template)):
+            template["spec"]["storageClassName"] = wanted
         beta = template["metadata"].get("annotations") or {}
         if beta.pop(_BETA_CLASS, None) and not beta:
             del template["metadata"]["annotations"]

@@ -8,11 +8,13 @@ from typing import Any
 from csi_migration.decide.manifests import with_claim_templates, with_handle
 from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import missing_claims, require_others_ready
+from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Resource, resources
 from csi_migration.model.disk import Disk
-from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.errors import NeedsPerson, ToolError
+from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw, name_of, resource_version_of, uid_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, ReplicaSeen, Seen
@@ -250,7 +252,17 @@ def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str
     manifest = with_claim_templates(set_before, templates_of)
     created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)
     run.known_sets.add(uid_of(created))
+    _give_back_the_fields(run, set_before, uid_of(created))
     return _answer(created)
+
+
+def _give_back_the_fields(run: Run, set_before: Raw, uid: str) -> None:
+    run.guard()
+    try:
+        give_back_ownership(run.systems.client, run.plan.namespace, set_before, uid, marked=True)
+    except ToolError as error:
+        text = f"the owners of the set's fields come back at the end only: {error.message}"
+        run.tell(Notice("warning", text))
 
 
 def _answer(created: Raw) -> dict[str, str]:

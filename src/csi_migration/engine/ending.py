@@ -8,6 +8,7 @@ import time
 from csi_migration.engine.retain import give_back_policies
 from csi_migration.engine.run import Run
 from csi_migration.engine.state import state_of
+from csi_migration.engine.tidy import forget_the_second_backup
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
 from csi_migration.model.events import Notice, RunEnded, RunStarted
@@ -95,3 +96,5 @@ def _leave_nothing(run: Run) -> None:
         give_back_policies(run)
     except ToolError as error:
         run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))
+        return
+    forget_the_second_backup(run)

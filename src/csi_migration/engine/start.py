@@ -11,6 +11,7 @@ from typing import Any
 
 from csi_migration.decide.catalogue import blockers
 from csi_migration.decide.plan import plan_of
+from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup import back_up, write_readme
 from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
@@ -20,7 +21,8 @@ from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
-from csi_migration.kube import KubernetesError, resources
+from csi_migration.journal.restoring import content_of, restored
+from csi_migration.kube import Client, KubernetesError, resources
 from csi_migration.model.errors import Blocked, UsageError
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
@@ -56,6 +58,7 @@ def new_run(
     # Before preflight: while another run has the set away, its checks would mislead.
     WorkingDirectory.refuse_unless_usable(directory)
     Lease.refuse_if_held(systems.client, request.namespace, request.statefulset)
+    cluster_backup.refuse_if_there(systems.client, request.namespace, request.statefulset)
     snapshot, found = preflight(systems, request)
     _require_passed(found)
     _tell_warnings(found, tell)
@@ -67,7 +70,9 @@ def new_run(
             held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
             back_up(systems, snapshot, plan, held)
             stop = StopRequest(lambda: tell(_stopping()))
-            yield Run(systems, plan, options, held, lease, tell, stop)
+            run = Run(systems, plan, options, held, lease, tell, stop)
+            _back_up_in_the_cluster(run)
+            yield run
     finally:
         _release(lease, tell)
 
@@ -109,6 +114,7 @@ def taken_up_run(
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
             run.known_sets = known_sets(run)
+            _back_up_in_the_cluster(run)
             yield run
         finally:
             _release(lease, tell)
@@ -122,6 +128,30 @@ def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
             resolution="Start again with `rolling-migration all` and another directory.",
         )
     return plan_from(held.load(PLAN))
+
+
+def _back_up_in_the_cluster(run: Run) -> None:
+    content = content_of(run.directory)
+    client = run.systems.client
+    run.patiently("", lambda: cluster_backup.save(client, content, run.guard))
+
+
+def restore_directory(client: Client, path: Path, namespace: str, statefulset: str) -> None:
+    """Make a lost working directory again from the backup beside the set.
+
+    Raises:
+        UsageError: there is no such backup, or the directory cannot be used.
+        NeedsPerson: the backup is damaged or not whole.
+    """
+    content = cluster_backup.load(client, namespace, statefulset)
+    if content is None:
+        raise UsageError(
+            f"There is no migration in {path}, and no backup of one beside "
+            f"StatefulSet {namespace}/{statefulset}.",
+            state="Nothing was changed.",
+            resolution="Give the working directory that the migration was started with.",
+        )
+    restored(path, content).close()
 
 
 def _pods_of(plan: MigrationPlan, ordinals: tuple[int, ...]) -> tuple[str, ...]:

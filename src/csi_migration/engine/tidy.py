@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from csi_migration.engine import cluster_backup
 from csi_migration.engine.nudge import ANNOTATION, forget_touch
-from csi_migration.engine.run import Run
+from csi_migration.engine.run import Run, said
+from csi_migration.engine.whole_set import give_back_all_fields
 from csi_migration.kube import resources
+from csi_migration.model.errors import ToolError
+from csi_migration.model.events import Notice
 from csi_migration.model.objects import annotations_of, name_of
 
 
@@ -15,6 +19,18 @@ def tidy_up(run: Run) -> None:
         KubernetesError: the cluster could not be read.
     """
     run.patiently("", lambda: _untouch_claims(run))
+    run.patiently("", lambda: give_back_all_fields(run))
+    forget_the_second_backup(run)
+
+
+def forget_the_second_backup(run: Run) -> None:
+    """Delete the backup in the cluster: its migration has ended, or changed nothing."""
+    client, identity = run.systems.client, run.directory.identity
+    try:
+        run.patiently("", lambda: cluster_backup.remove(client, identity, run.guard))
+    except ToolError as error:
+        text = f"the backup in the cluster was not removed: {said(error)}"
+        run.tell(Notice("warning", text))
 
 
 def _untouch_claims(run: Run) -> None:

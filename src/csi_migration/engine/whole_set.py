@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 
+from csi_migration.decide.ownership import is_given_back
 from csi_migration.engine.actions import create_statefulset
 from csi_migration.engine.companions import await_adoption, settled_set
+from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run, closing
 from csi_migration.journal.record import Done, Intent, ObjectRef
 from csi_migration.kube import AlreadyExists, resources
@@ -17,33 +19,74 @@ from csi_migration.model.plan import MigrationPlan, Window
 from csi_migration.model.step import Action
 
 _CLOSE = Action.CLOSE_WINDOW.value
+_GIVE_BACK = "give-back-fields"
 
 
 def last_set(run: Run) -> Raw:
     """The set as it stands; as it was last seen while it is away.
 
-    A run that was killed with the set away left it in the intent that took it away.
+    A run that was killed with the set away left it in the intent that took it
+    away. One that was killed before the set's fields were given back to their
+    owners left a set whose owners are those of the set before it.
     """
     found = run.patiently("", lambda: settled_set(run))
-    if found is not None:
+    if found is not None and is_given_back(found):
         return found
     opened = [
         record.parameters["statefulset"]
         for record in run.directory.journal.records()
         if isinstance(record, Intent) and "statefulset" in record.parameters
     ]
-    return opened[-1] if opened else run.plan.original
+    before: Raw = opened[-1] if opened else run.plan.original
+    return before if found is None else _owned_like(before, found)
+
+
+def _owned_like(before: Raw, found: Raw) -> Raw:
+    owners = {"managedFields": before["metadata"].get("managedFields") or []}
+    return found | {"metadata": found["metadata"] | owners}
 
 
 def known_sets(run: Run) -> set[str]:
     """The uids of the sets that this migration made, as far as its journal tells."""
     records = run.directory.journal.records()
-    closing_intents = {r.seq for r in records if isinstance(r, Intent) and r.action == _CLOSE}
-    return {
+    intents = {r.seq: r for r in records if isinstance(r, Intent)}
+    made = {
         str(r.result["uid"])
         for r in records
-        if isinstance(r, Done) and r.intent in closing_intents and "uid" in r.result
+        if isinstance(r, Done) and intents[r.intent].action == _CLOSE and "uid" in r.result
     }
+    return made | {r.object.uid for r in intents.values() if r.action == _GIVE_BACK}
+
+
+def give_back_all_fields(run: Run) -> None:
+    """Take the tool's last mark off the set: its fields are its owners' alone again.
+
+    From then on only the journal tells that the set was made by this migration.
+
+    Raises:
+        KubernetesError: begin again.
+        NeedsPerson: there is another set of that name.
+    """
+    found = settled_set(run)
+    if found is None or not is_made_by_tool(found):
+        return
+    run.guard()
+    journal = run.directory.journal
+    intent = journal.intent(step=_GIVE_BACK, action=_GIVE_BACK, object=_reference(run, found))
+    with closing(journal, intent):
+        give_back_ownership(
+            run.systems.client, run.plan.namespace, last_set(run), uid_of(found), marked=False
+        )
+    journal.done(intent)
+
+
+def _reference(run: Run, found: Raw | None) -> ObjectRef:
+    return ObjectRef(
+        kind="StatefulSet",
+        name=run.plan.statefulset,
+        namespace=run.plan.namespace,
+        uid=uid_of(found) if found else "",
+    )
 
 
 def templates_of(plan: MigrationPlan, on_csi: set[str]) -> Raw:
@@ -78,12 +121,9 @@ def _create_the_set(run: Run, templates: Raw) -> None:
     run.guard()
     run.tell(StepStarted("", _CLOSE, "bring the StatefulSet back"))
     started = time.monotonic()
-    reference = ObjectRef(
-        kind="StatefulSet", name=run.plan.statefulset, namespace=run.plan.namespace
-    )
     before = last_set(run)
     journal = run.directory.journal
-    intent = journal.intent(step=_CLOSE, action=_CLOSE, object=reference)
+    intent = journal.intent(step=_CLOSE, action=_CLOSE, object=_reference(run, None))
     with contextlib.suppress(AlreadyExists):  # whose it is, is looked at next
         with closing(journal, intent):
             created = create_statefulset(run, before, templates)

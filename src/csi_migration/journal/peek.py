@@ -84,6 +84,11 @@ class Peek:
         return data
 
 
+def has_journal(path: Path) -> bool:
+    """Whether a migration was begun in this directory."""
+    return (path / JOURNAL).is_file()
+
+
 def peek(path: Path) -> Peek:
     """Read the journal in a working directory.
 
