@@ -196,7 +196,10 @@ def recorded(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
     kept["kubeconfig"] = _absolute(kept.get("kubeconfig") or os.environ.get("KUBECONFIG"))
     for name in ("vcenter_config", "vcenter_ca", "working_directory"):
         kept[name] = _absolute(kept.get(name))
-    return kept | {"command": command}
+    return kept | {
+        "command": command,
+        "has_health_command": bool(arguments.get("health_command")),
+    }
 
 
 def _absolute(paths: str | Path | None) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_OF_ONE_RUN = ("replica", "working_directory", "yes", "output", "health_command")
 _MUST_AGREE = {
     "sts_name": "--sts-name",
     "sts_namespace": "--sts-namespace",
@@ -57,7 +58,7 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
                 state="Nothing was changed.",
                 resolution=f"Leave {flag} out; it is read from the directory.",
             )
-    kept = {name: value for name, value in recorded.items() if name in given}
+    kept = {k: v for k, v in recorded.items() if k in given and k not in _OF_ONE_RUN}
     return given | kept | chosen
 
 
@@ -89,6 +90,12 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
             resolution="Start a new one with `rolling-migration all` and another directory.",
         )
     arguments = merged(given, found.arguments, directory)
+    if found.arguments.get("has_health_command") and not given["health_command"]:
+        click.echo(
+            "warning: the migration was begun with --health-command, which is never recorded; "
+            "this run checks readiness only",
+            err=True,
+        )
     with (
         connected(options.places_of(arguments)) as systems,
         reporter_for(given["output"], sys.stdout, sys.stderr, environment=os.environ) as reporter,

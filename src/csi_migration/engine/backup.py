@@ -106,12 +106,20 @@ _README = Template("""\
 
 Made by statefulset-csi-migration-tool before it changed anything.
 
-* `backup/`: every object as the API server sent it.
+* `backup/`: every object as the API server sent it; those with a uid in their names
+  were saved right before their deletion.
 * `restore/`: the same objects, ready for `kubectl create`.
+* `plan.json`: what each replica has, and gets.
 * `journal.jsonl`: what was intended (`intent`) and what was done (`done`), in order.
 
+However the run ended, it is brought to either end, from this machine or, with a
+copy of this directory, from another one:
+
+    statefulset-csi-migration-tool rolling-migration resume --working-directory DIRECTORY
+    statefulset-csi-migration-tool rolling-migration rollback --working-directory DIRECTORY
+
 No disk is ever deleted. In-tree volumes and CSI volumes are two names for the
-same VMDK, so a replica can be taken back to its in-tree volumes by hand.
+same VMDK, so a replica can be taken back to its in-tree volumes by hand, too.
 
 ## Taking one replica back with kubectl alone
 

@@ -1,0 +1,95 @@
+"""The flags of a migration that is taken up come from its directory, and must agree with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from csi_migration.cli import options, taking_up
+from csi_migration.model.errors import UsageError
+
+RECORDED = {
+    "command": "rollback",
+    "sts_name": "web",
+    "sts_namespace": "shop",
+    "cluster_name": "prod-1",
+    "kubeconfig": "/home/first/admin.conf",
+    "window": "run",
+    "soak_seconds": 7.0,
+    "replica": [1],
+    "working_directory": "/home/first/web",
+}
+
+
+def merged(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    @click.command()
+    @options.places
+    @options.statefulset_begun
+    @taking_up.working_directory
+    @click.option("--replica", type=int, multiple=True)
+    @options.patience
+    @options.output
+    def command(**given: Any) -> None:
+        found.update(taking_up.merged(given, RECORDED, given["working_directory"]))
+
+    result = CliRunner().invoke(command, ["--working-directory", "copy", *arguments])
+    if result.exception:
+        raise result.exception
+    return found
+
+
+def test_flags_that_are_not_given_are_those_of_the_beginning() -> None:
+    flags = merged()
+
+    assert (flags["sts_name"], flags["cluster_name"], flags["window"]) == ("web", "prod-1", "run")
+    assert flags["soak_seconds"] == 7.0
+    assert flags["ready_timeout"] == 900.0
+
+
+def test_places_and_patience_may_be_given_anew() -> None:
+    flags = merged("--kubeconfig", "elsewhere.conf", "--soak-seconds", "0")
+
+    assert (flags["kubeconfig"], flags["soak_seconds"]) == ("elsewhere.conf", 0.0)
+
+
+def test_what_was_meant_for_one_run_does_not_outlive_it() -> None:
+    flags = merged()
+
+    assert flags["replica"] == ()
+    assert flags["working_directory"] == Path("copy")
+    assert "command" not in flags
+
+
+def test_a_flag_that_says_the_same_is_welcome() -> None:
+    assert merged("--sts-name", "web", "--window", "run")["sts_name"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--sts-name", "other"), ("--cluster-name", "prod-2"), ("--window", "replica")],
+)
+def test_a_flag_that_contradicts_the_directory_is_refused(flag: str, value: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        merged(flag, value)
+    assert flag in refused.value.message
+    assert str(RECORDED[flag.removeprefix("--").replace("-", "_")]) in refused.value.message
+
+
+def test_paths_are_recorded_for_whoever_resumes_from_another_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", "a.conf:b.conf")
+    given = {"kubeconfig": None, "vcenter_ca": Path("ca.pem"), "health_command": "secret"}
+
+    kept = options.recorded("all", given)
+    assert kept["kubeconfig"] == f"{tmp_path}/a.conf:{tmp_path}/b.conf"
+    assert kept["vcenter_ca"] == f"{tmp_path}/ca.pem"
+    assert "secret" not in str(kept)
+    assert kept["has_health_command"] is True
