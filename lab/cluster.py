@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,12 @@ PLAYED_DELAYS = {
 }
 
 
-def up(layout: Layout, *, admin_workloads: bool = False) -> Facts:
+def up(
+    layout: Layout, *, admin_workloads: bool = False, delays: Mapping[str, float] | None = None
+) -> Facts:
     """Start the lab, or what is missing of it; a half-dead one is stopped first.
+
+    `delays` replace those of PLAYED_DELAYS in a lab that is started.
 
     Raises:
         LabError: a part does not build or does not start.
@@ -45,7 +49,7 @@ def up(layout: Layout, *, admin_workloads: bool = False) -> Facts:
         if known is None or not _whole(layout, known):
             if known is not None:
                 _stop(layout, known)
-            known = _start(layout)
+            known = _start(layout, delays or {})
         if admin_workloads and "admin" not in known.workloads:
             _Starter(layout, known, build.binaries(known.version)).workloads("admin")
         return known
@@ -109,13 +113,13 @@ def _stop(layout: Layout, known: Facts) -> None:
     layout.facts.unlink(missing_ok=True)
 
 
-def _start(layout: Layout) -> Facts:
+def _start(layout: Layout, delays: Mapping[str, float]) -> Facts:
     begun = time.monotonic()
     built = build.binaries(build.version())
     _clear(layout)
     layout.evidence.mkdir()
     known = Facts(build.version())
-    starter = _Starter(layout, known, built)
+    starter = _Starter(layout, known, built, delays)
     try:
         starter.everything()
     except BaseException:
@@ -137,8 +141,15 @@ def _clear(layout: Layout) -> None:
 class _Starter:
     """Brings parts up in their order, and writes each into the facts at once."""
 
-    def __init__(self, layout: Layout, known: Facts, built: Binaries) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        known: Facts,
+        built: Binaries,
+        delays: Mapping[str, float] | None = None,
+    ) -> None:
         self.layout, self.known, self.built = layout, known, built
+        self.delays = {**PLAYED_DELAYS, **(delays or {})}
         serving = pki.Pair(layout.pki / "server.pem", layout.pki / "server-key.pem")
         self.keys = Keys(layout.pki / "ca.pem", serving, layout.pki / "service-accounts-key.pem")
 
@@ -236,7 +247,7 @@ class _Starter:
             "state": str(self.layout.vcenter),
             "evidence": str(self.layout.evidence),
             "nodes": vcenter.nodes(cluster),
-            "delays": PLAYED_DELAYS,
+            "delays": self.delays,
         }
         _write_secret(self.layout.played_config(cluster), content)
 
