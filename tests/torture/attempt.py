@@ -1,0 +1,129 @@
+"""One case on one fresh StatefulSet: run, strike, take up, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.torture.bench import Patient, commands, settled
+from tests.torture.case import Case, Stage
+from tests.torture.endstate import State, difference, marks
+from tests.torture.outcome import KILLED, StageRun
+
+DONE, USAGE, STOPPED = 0, 2, 5
+# A run that ends with one of these says that it has changed nothing.
+NOTHING_CHANGED = (1, USAGE, 3, 8, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The states that a scenario begins with and must come to."""
+
+    original: State
+    migrated: State
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The runs of a case so far.
+
+    Attributes:
+        untried: a command was needed that this tool does not have.
+    """
+
+    patient: Patient
+    case: Case
+    ends: Ends
+    done: list[StageRun] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    untried: bool = False
+
+    def everything(self) -> None:
+        """Run the case's stages until one goes wrong, and judge what has come of it."""
+        for stage in self.case.stages:
+            if self.problems or self.untried:
+                break
+            if not self._is_superfluous(stage):
+                self._stage(stage)
+        self.problems += list(self._judged())
+
+    def _is_superfluous(self, stage: Stage) -> bool:
+        """What has ended well needs no one to take it up."""
+        if stage.command != "resume" or not self.done:
+            return False
+        last = self.done[-1]
+        return last.exit_code == DONE and last.stage.command != "rollback"
+
+    def _stage(self, stage: Stage) -> None:
+        self.untried = stage.command not in commands()
+        if self.untried:
+            return
+        ended = self._run(stage)
+        struck = ended.meter.struck is not None
+        if struck and stage.strike and stage.strike.fault.is_kill:
+            self._expect(ended, KILLED)
+        elif self._says_that_nothing_was_changed(ended, struck=struck):
+            self._begin_again(ended)
+        else:
+            self._expect(ended, *((DONE, STOPPED) if struck else (DONE,)))
+
+    def _says_that_nothing_was_changed(self, ended: StageRun, *, struck: bool) -> bool:
+        """Because of a fault early on, or because the run before was killed so early
+        that there is nothing to take up.
+        """
+        if struck:
+            return ended.exit_code in NOTHING_CHANGED
+        follows_a_kill = any(one.was_killed for one in self.done[:-1])
+        return ended.exit_code == USAGE and follows_a_kill
+
+    def _begin_again(self, ended: StageRun) -> None:
+        """Who says so must be right; a migration then starts from scratch."""
+        differs = self._differs_from(self.ends.original)
+        if differs:
+            said = f"{ended.stage}: exit code {ended.exit_code} as if nothing was changed"
+            self.problems += [said, *differs]
+        elif ended.stage.command != "rollback":
+            self.patient.begin_elsewhere()
+            self._expect(self._run(Stage("all")), DONE)
+
+    def _expect(self, ended: StageRun, *codes: int) -> None:
+        if ended.exit_code not in codes:
+            wanted = " or ".join(map(str, codes))
+            self.problems.append(f"{ended.stage}: exit code {ended.exit_code}, not {wanted}")
+
+    def _run(self, stage: Stage) -> StageRun:
+        ended = self.patient.run(stage)
+        self.done.append(ended)
+        return ended
+
+    # What has come of it ------------------------------------------------------------
+
+    def _judged(self) -> Iterator[str]:
+        trial = self.patient.trial
+        if not self.problems and not self.untried:
+            yield from self._differs_from(self._end())
+            yield from settled(self._unread, seconds=10)
+            yield from marks(self.patient.world())
+        yield from trial.report().problems()
+        together = max(len(trial.workload.pod_names) - len(s.ready) for s in trial.observer.samples)
+        if together > 1:
+            yield f"{together} replicas were away at the same time"
+
+    def _end(self) -> State:
+        return self.ends.original if self.case.goes_back else self.ends.migrated
+
+    def _differs_from(self, expected: State) -> list[str]:
+        return settled(lambda: difference(expected, self.patient.state()))
+
+    def _unread(self) -> list[str]:
+        """Claims to whose disks nobody writes through the volume that they have now."""
+        return [
+            f"{claim.claim}: no record on its disk came through {claim.new_volume}"
+            for claim in self.patient.trial.report().claims
+            if not claim.judgement.by_volume.get(claim.new_volume)
+            or (claim.moved and not claim.chain_crosses and not self._went_there_and_back())
+        ]
+
+    def _went_there_and_back(self) -> bool:
+        """Then a chain may cross more than once."""
+        return any(stage.command == "rollback" for stage in self.case.stages)

@@ -1,0 +1,127 @@
+"""Where a case is tried: a lab, proxies, a StatefulSet, and the tool as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from lab.client import Cluster
+from lab.demo import tool, tool_options
+from lab.waiting import until
+from tests.lab.labkit import Lab, Running, Trial, finish
+from tests.lab.migration import World
+from tests.torture.case import Case, Command, Stage
+from tests.torture.endstate import State, state_of
+from tests.torture.faultproxy import Interposed
+from tests.torture.meter import Meter
+from tests.torture.outcome import StageRun
+from tests.torture.scenario import SCENARIOS, Scenario
+
+# A run that meets a delay of half a minute or two and still ends.
+RUN_SECONDS = 180.0
+SETTLE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where one worker works: a lab, its own proxies, a folder."""
+
+    lab: Lab
+    cluster: Cluster
+    between: Interposed
+    folder: Path
+
+    def trial(self, case: Case) -> Patient:
+        """A fresh StatefulSet for a case, in a namespace of its own."""
+        namespace = f"t-{zlib.crc32(str(case).encode()):08x}"
+        scenario = SCENARIOS[case.scenario]
+        workload = scenario.workload(namespace)
+        return Patient(self, scenario, Trial(self.lab, workload, "user", self.folder / namespace))
+
+
+class Patient:
+    """A StatefulSet on trial, and the runs of the tool on it."""
+
+    def __init__(self, bench: Bench, scenario: Scenario, trial: Trial) -> None:
+        self.bench, self.scenario, self.trial = bench, scenario, trial
+        self.paths: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self.trial.__enter__()
+        self.paths = {
+            claim: volume["spec"]["vsphereVolume"]["volumePath"]
+            for claim, volume in self.trial.volumes().items()
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.trial.__exit__(*error)  # type: ignore[arg-type]  # what a with block passes
+
+    def run(self, stage: Stage) -> StageRun:
+        """Run the tool to its end, struck as the stage says."""
+        meter = Meter(stage.strike)
+        self.bench.between.measure(meter)
+        running = Running(self._command_line(stage.command), None)
+        self.bench.between.aim(running.process.pid)
+        return StageRun(stage, finish(running, RUN_SECONDS), meter)
+
+    def begin_elsewhere(self) -> None:
+        """Let the next `all` have a working directory of its own."""
+        old = self.trial.directory
+        if old.exists() and any(old.iterdir()):
+            self.trial.directory = old.with_name(f"{old.name}-again")
+
+    def world(self) -> World:
+        """What is there now."""
+        return World.of(self.bench.cluster, self.trial.workload.namespace)
+
+    def state(self) -> State:
+        """What is there now, comparable with other namespaces; the driver's records included."""
+        state = state_of(self.world(), self.paths, self.trial.workload.namespace)
+        claims = {path: claim for claim, path in self.paths.items()}
+        for record in self.bench.cluster.list("CnsVSphereVolumeMigration"):
+            claim = claims.get(record["spec"]["volumepath"])
+            if claim:
+                state[f"CnsVSphereVolumeMigration vmdk-of-{claim}"] = {}
+        return state
+
+    def _command_line(self, command: Command) -> list[str]:
+        where = ["--working-directory", str(self.trial.directory)]
+        begin = [str(tool()), "rolling-migration", command]
+        if command != "all":
+            return [*begin, *where, *(["--yes"] if command == "rollback" else [])]
+        between = self.bench.between
+        options = tool_options(between.kubeconfig, self.trial.workload)
+        config = ["--vcenter-config", str(between.vcenter_config)]
+        quick = ["--soak-seconds", "0", "--window", self.scenario.window, "--yes"]
+        return [*begin, *options, *config, *where, *quick]
+
+
+@cache
+def commands() -> frozenset[str]:
+    """Those of `all`, `resume` and `rollback` that this tool has."""
+    asked = [str(tool()), "rolling-migration", "--help"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    listed = {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
+    return frozenset({"all", "resume", "rollback"} & listed)
+
+
+def settled(problems: Callable[[], list[str]], seconds: float = SETTLE_SECONDS) -> list[str]:
+    """The problems that are left once the controllers have had their time."""
+    found: list[str] = []
+
+    def none() -> bool:
+        nonlocal found
+        found = problems()
+        return not found
+
+    try:
+        until("no problems", none, seconds)
+    except TimeoutError:
+        return found
+    return []

@@ -1,0 +1,80 @@
+"""A case: which commands are run one after the other, and what strikes each of them.
+
+Its name says it all and can be given back to the command line:
+`one:all@w7=kill-before,rollback@w3=kill-forwarded,resume` kills the migration of
+the scenario `one` before its 7th write, then the rollback after its 3rd write,
+and lets `resume` finish.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.torture.fault import Fault
+
+Command = Literal["all", "resume", "rollback"]
+
+_STAGE = re.compile(r"(all|resume|rollback)(?:@([wr])([1-9]\d*)=([\w-]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault, at the `number`-th write or read of a run."""
+
+    is_write: bool
+    number: int
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"{'w' if self.is_write else 'r'}{self.number}={self.fault.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of the tool."""
+
+    command: Command
+    strike: Strike | None = None
+
+    def __str__(self) -> str:
+        return f"{self.command}@{self.strike}" if self.strike else self.command
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Runs of the tool on one fresh StatefulSet."""
+
+    scenario: str
+    stages: tuple[Stage, ...]
+
+    def __str__(self) -> str:
+        return f"{self.scenario}:{','.join(map(str, self.stages))}"
+
+    @property
+    def kills(self) -> bool:
+        """Whether it counts as a crash point, and not as a fault survived."""
+        return any(stage.strike and stage.strike.fault.is_kill for stage in self.stages)
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether the set must be as it was at the beginning when all is over."""
+        return self.stages[-1].command == "rollback"
+
+
+def parse(name: str) -> Case:
+    """The case of that name. Raises ValueError for what is none."""
+    scenario, _, stages = name.partition(":")
+    if not scenario or not stages.startswith("all"):
+        raise ValueError(f"{name!r} is not SCENARIO:all[@STRIKE][,COMMAND[@STRIKE]…]")
+    return Case(scenario, tuple(map(_stage, stages.split(","))))
+
+
+def _stage(text: str) -> Stage:
+    found = _STAGE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not COMMAND[@(w|r)NUMBER=FAULT]")
+    command, kind, number, fault = found.groups()
+    strike = Strike(kind == "w", int(number), Fault(fault)) if kind else None
+    return Stage(command, strike)  # type: ignore[arg-type]  # the pattern knows the commands

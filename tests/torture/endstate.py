@@ -1,0 +1,139 @@
+"""What is there when all is over, in words that are the same for each fresh namespace.
+
+Two states can be compared whatever uids, times, nodes and generated names they
+came with. Objects are named after the claims that they belong to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from lab.client import Object
+from tests.lab.migration import World
+
+State = dict[str, Object]
+
+_PATTERNS = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "TIME"),
+    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\bnode-\d\b"), "NODE"),
+    (re.compile(r"\bzone-[abc]\b"), "ZONE"),
+    (re.compile(r"\b(?:10\.200|192\.0\.2)(?:\.\d+)+\b"), "IP"),
+    (re.compile(r"kube-api-access-\w+"), "kube-api-access"),
+)
+# managedFields tell who wrote what on the way here: a resumed run takes another
+# way than an undisturbed one, and the lab, not the tool, made the originals.
+_LEFT_OUT = ("managedFields", "resourceVersion", "generation", "observedGeneration")
+# Kinds that only Kubernetes itself makes in a fresh namespace.
+_NOT_THE_TOOLS = {("ConfigMap", "kube-root-ca.crt")}
+_UNORDERED = {"conditions": "type", "volumes": "name", "ownerReferences": "name"}
+MARK = "csi-migration"
+
+
+def state_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
+    """Every object of the world, by kind and comparable name.
+
+    `paths` are the VMDKs of the claims as they were at the beginning: a claim
+    that ends up on another one's disk differs.
+    """
+    names = _names(world, paths, namespace)
+    state: State = {}
+    for kind, items in world.by_kind.items():
+        for name, item in items.items():
+            if (kind, name) not in _NOT_THE_TOOLS:
+                state[f"{kind} {names.get(name, name)}"] = _normal(item, names)
+    return state
+
+
+def difference(expected: State, found: State) -> list[str]:
+    """What is there and should not be, or the other way round, object by object."""
+    missing = [f"missing: {name}" for name in expected if name not in found]
+    extra = [f"left behind or unexpected: {name}" for name in found if name not in expected]
+    changed = [
+        f"{name}: {line}"
+        for name in expected
+        if name in found
+        for line in _changes(expected[name], found[name])
+    ]
+    return missing + extra + changed
+
+
+def marks(world: World) -> list[str]:
+    """Objects that still tell of the tool, in their names or metadata."""
+    return [
+        f"{kind} {name} still bears {MARK}"
+        for kind, items in world.by_kind.items()
+        for name, item in items.items()
+        if MARK in name or MARK in json.dumps(_own_words(item))
+    ]
+
+
+def _own_words(item: Object) -> list[Any]:
+    metadata = item["metadata"]
+    return [metadata.get(field) for field in ("annotations", "labels", "finalizers")]
+
+
+def _changes(expected: Object, found: Object) -> Iterable[str]:
+    before, after = (yaml.safe_dump(one).splitlines() for one in (expected, found))
+    lines = difflib.unified_diff(before, after, lineterm="", n=0)
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+
+
+def _names(world: World, paths: Mapping[str, str], namespace: str) -> dict[str, str]:
+    """What each generated name becomes."""
+    names = {path: f"vmdk-of-{claim}" for claim, path in paths.items()}
+    for name, volume in world["PersistentVolume"].items():
+        claim = volume["spec"]["claimRef"]["name"]
+        names[name] = _unused(f"pv-of-{claim}", names)
+        if "csi" in volume["spec"]:
+            names[volume["spec"]["csi"]["volumeHandle"]] = f"fcd-of-{claim}"
+    for name, attachment in world["VolumeAttachment"].items():
+        volume = attachment["spec"]["source"]["persistentVolumeName"]
+        names[name] = _unused(f"attachment-of-{names.get(volume, volume)}", names)
+    names[namespace] = "NAMESPACE"
+    return names | _uids(world, names)
+
+
+def _uids(world: World, names: Mapping[str, str]) -> dict[str, str]:
+    return {
+        item["metadata"]["uid"]: f"uid-of-{kind}-{names.get(name, name)}"
+        for kind, items in world.by_kind.items()
+        for name, item in items.items()
+    }
+
+
+def _unused(name: str, names: Mapping[str, str]) -> str:
+    """So that a second volume of one claim is seen as one too many."""
+    taken = sum(each == name or each.startswith(f"{name}-again") for each in names.values())
+    return f"{name}{'-again' * taken}"
+
+
+def _normal(item: Object, names: Mapping[str, str]) -> Object:
+    text = json.dumps(_stripped(item))
+    # The longest first: a path holds the name of its volume.
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, names[name])
+    for pattern, word in _PATTERNS:
+        text = pattern.sub(word, text)
+    normal: Object = json.loads(text)
+    return normal
+
+
+def _stripped(value: Any, key: str = "") -> Any:
+    """Without what differs from run to run, and with what has no order sorted."""
+    if isinstance(value, dict):
+        return {k: _stripped(v, k) for k, v in value.items() if k not in _LEFT_OUT}
+    if not isinstance(value, list):
+        return value
+    items = [_stripped(one) for one in value]
+    if key == "finalizers":
+        return sorted(items)
+    if key in _UNORDERED:
+        return sorted(items, key=lambda one: str(one.get(_UNORDERED[key])))
+    return items

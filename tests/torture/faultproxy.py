@@ -1,0 +1,192 @@
+"""The two proxies between a tool and its servers, which strike as a meter says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+import tempfile
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from lab.objects import driver_config
+from lab.pki import write_kubeconfig
+from tests.lab import soap
+from tests.lab.labkit import Lab
+from tests.lab.proxy import Answer, Cut, Proxy, Request, Upstream
+from tests.lab.vcenter_proxy import vcenter_upstream
+from tests.torture.fault import DELAY_SECONDS, Fault, answer_in_place_of
+from tests.torture.meter import Meter
+from tests.torture.signature import Signature, of_kubernetes, of_vcenter
+
+# Time for the tool to read an answer and to go on a little before it dies of it.
+_ANSWERED_SECONDS = 0.005
+_COOKIE = "vmware_soap_session"
+
+
+class Interposed:
+    """Both proxies of one tool, and the run that they are measuring.
+
+    Attributes:
+        kubeconfig: leads to the user cluster, as the tool's own user.
+        vcenter_config: leads to vCenter.
+        meter: of the run that is on.
+    """
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.meter = Meter()
+        self._pid = 0
+        self._started = threading.Event()
+        own = lab.layout.kubeconfig("user", "tool")
+        self._kubernetes = _FaultProxy(self, lab.layout.pki, _user_cluster(own), of_kubernetes)
+        self._vcenter = _VCenter(
+            self, lab.layout.pki, vcenter_upstream(lab.facts.vcenter), of_vcenter
+        )
+        for proxy in (self._kubernetes, self._vcenter):
+            proxy.listen()
+        self.kubeconfig = _kubeconfig_through(self._kubernetes, own, folder)
+        self.vcenter_config = folder / "csi-vsphere.conf"
+        self.vcenter_config.write_text(
+            driver_config({**lab.facts.vcenter, "port": self._vcenter.port})
+        )
+
+    def measure(self, meter: Meter) -> None:
+        """Count from here on for another run, whose process is yet to be started."""
+        self.meter, self._pid = meter, 0
+        self._started.clear()
+
+    def aim(self, pid: int) -> None:
+        """Tell whom a kill is for."""
+        self._pid = pid
+        self._started.set()
+
+    def kill(self) -> None:
+        """End the tool without a word."""
+        self._started.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+
+    def log_out(self) -> None:
+        """End the tool's session in vCenter."""
+        self._vcenter.log_out()
+
+    def hang_up(self) -> None:
+        """End both proxies."""
+        for proxy in (self._kubernetes, self._vcenter):
+            proxy.hang_up()
+
+
+@contextmanager
+def interposed(lab: Lab, folder: Path) -> Iterator[Interposed]:
+    """Proxies that listen until the `with` block ends; their configurations are in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Interposed(lab, folder)
+    try:
+        yield made
+    finally:
+        made.hang_up()
+
+
+class _FaultProxy(Proxy):
+    """Hands through what the meter does not strike."""
+
+    def __init__(
+        self,
+        both: Interposed,
+        pki: Path,
+        upstream: Upstream,
+        signature: Callable[[Request], Signature],
+    ) -> None:
+        super().__init__(pki, upstream)
+        self._both, self._signature = both, signature
+
+    def answer(self, request: Request) -> Answer:
+        signature = self._signature(request)
+        fault = self._both.meter.count(signature)
+        if fault is None:
+            return self._pass(request, signature)
+        in_its_place = answer_in_place_of(fault, signature)
+        return in_its_place or self._struck(request, signature, fault)
+
+    def _pass(self, request: Request, signature: Signature) -> Answer:
+        return self.upstream.send(request, stream=signature.is_watch)
+
+    def _struck(self, request: Request, signature: Signature, fault: Fault) -> Answer:
+        match fault:
+            case Fault.KILL_BEFORE:
+                self._both.kill()
+                raise Cut
+            case Fault.CUT_BEFORE:
+                raise Cut
+            case Fault.LATE:
+                time.sleep(DELAY_SECONDS)
+            case Fault.LOGOUT:
+                self._both.log_out()
+        answer = self._pass(request, signature)
+        match fault:
+            case Fault.KILL_FORWARDED:
+                self._both.kill()
+                raise Cut
+            case Fault.KILL_ANSWERED:
+                return answer.followed_by(self._kill_soon)
+            case Fault.CUT_APPLIED:
+                raise Cut
+            case Fault.DELAY:
+                time.sleep(DELAY_SECONDS)
+        return answer
+
+    def _kill_soon(self) -> None:
+        time.sleep(_ANSWERED_SECONDS)
+        self._both.kill()
+
+
+class _VCenter(_FaultProxy):
+    """Remembers the tool's session."""
+
+    _cookie = ""
+
+    def answer(self, request: Request) -> Answer:
+        sent = request.headers.get("Cookie") or ""
+        if _COOKIE in sent:
+            self._cookie = sent
+        return super().answer(request)
+
+    def log_out(self) -> None:
+        """As an administrator who ends the session; there may be none yet."""
+        if self._cookie:
+            headers = {"Cookie": self._cookie, "Content-Type": "text/xml; charset=utf-8"}
+            headers["SOAPAction"] = '"urn:vim25/8.0.3.0"'
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                self.upstream.send(Request("POST", "/sdk", headers, soap.LOGOUT))
+
+
+def _user_cluster(kubeconfig: Path) -> Upstream:
+    """The user cluster's API server, spoken to with the tool's own certificate."""
+    content = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+    authority = b64decode(cluster["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=authority)
+    # ssl reads a client certificate from a file only.
+    with tempfile.NamedTemporaryFile() as pem:
+        for key in ("client-certificate-data", "client-key-data"):
+            pem.write(b64decode(user[key]))
+        pem.flush()
+        context.load_cert_chain(pem.name)
+    return Upstream(cluster["server"], context)
+
+
+def _kubeconfig_through(proxy: Proxy, own: Path, folder: Path) -> Path:
+    content: dict[str, Any] = yaml.safe_load(own.read_text())
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
+    path = folder / "kubeconfig.yaml"
+    write_kubeconfig(path, content)
+    return path

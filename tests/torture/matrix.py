@@ -1,0 +1,110 @@
+"""All cases of a scenario, and samples of them."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from tests.torture.case import Case, Command, Stage, Strike
+from tests.torture.fault import FAULTS, KILLS, Fault
+from tests.torture.signature import Signature
+
+AFTER_A_KILL: tuple[Command, ...] = ("resume", "rollback")
+# Each read is much like the next one, and there are hundreds.
+READS_SAMPLED = 40
+TWO_FAULTS_SAMPLED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What an undisturbed run asked for, in its order."""
+
+    writes: Sequence[Signature]
+    reads: int
+
+
+def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
+    """The full matrix of a scenario; reads and pairs of faults are drawn by `seed`."""
+    chance = random.Random(f"{seed}/{scenario}")  # noqa: S311 - no secret, but to be repeated
+    found = chain(
+        _writes(scenario, traffic.writes),
+        _reads(scenario, traffic.reads, chance),
+        _rollbacks(scenario, len(traffic.writes), chance),
+        _pairs(scenario, len(traffic.writes), chance),
+    )
+    return list(dict.fromkeys(found))
+
+
+def sample(found: Sequence[Case], count: int, seed: str) -> list[Case]:
+    """So many of them, in a random order; all of them for a count of 0."""
+    chance = random.Random(seed)  # noqa: S311 - no secret, but to be repeated
+    return chance.sample(found, min(count or len(found), len(found)))
+
+
+def shard(found: Iterable[Case], number: int, of: int) -> list[Case]:
+    """The `number`-th of `of` parts, from 1.
+
+    A case's part depends on its name alone, so that two machines agree on it
+    although one of them saw a write more in its undisturbed run.
+    """
+    return [case for case in found if zlib.crc32(str(case).encode()) % of == number - 1]
+
+
+def _writes(scenario: str, writes: Sequence[Signature]) -> Iterable[Case]:
+    for number, signature in enumerate(writes, 1):
+        for kill in KILLS:
+            for command in AFTER_A_KILL:
+                yield _case(scenario, Strike(True, number, kill), command)
+        for fault in FAULTS:
+            if fault.makes_sense_for(signature):
+                yield _case(scenario, Strike(True, number, fault), "resume")
+
+
+def _reads(scenario: str, reads: int, chance: random.Random) -> Iterable[Case]:
+    for _ in range(READS_SAMPLED):
+        fault = chance.choice([*KILLS, *(each for each in FAULTS if _suits_reads(each))])
+        strike = Strike(False, chance.randint(1, reads), fault)
+        command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
+        yield _case(scenario, strike, command)
+
+
+def _suits_reads(fault: Fault) -> bool:
+    """Watches alone can be told that they are too old."""
+    return fault not in (Fault.ANSWER_409, Fault.ANSWER_410)
+
+
+def _rollbacks(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
+    """A migration that is through is rolled back, undisturbed and killed again and again."""
+    yield Case(scenario, (Stage("all"), Stage("rollback")))
+    for _ in range(TWO_FAULTS_SAMPLED // 3):
+        back = Stage("rollback", _any_kill(writes, chance))
+        then = chance.choice(AFTER_A_KILL)
+        yield Case(scenario, (Stage("all"), back, Stage(then)))
+
+
+def _pairs(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
+    """Killed in `all`, then again in what takes it up; then forwards or back."""
+    ways: tuple[tuple[Command, Command], ...] = (
+        ("resume", "resume"),
+        ("rollback", "rollback"),
+        ("rollback", "resume"),
+        ("resume", "rollback"),
+    )
+    for number in range(TWO_FAULTS_SAMPLED):
+        second, third = ways[number % len(ways)]
+        first = _any_kill(writes, chance)
+        # What is left to do is less than the whole: most of these are reached.
+        left = writes - first.number if second == "resume" else first.number
+        strikes = _any_kill(max(3, left), chance)
+        yield Case(scenario, (Stage("all", first), Stage(second, strikes), Stage(third)))
+
+
+def _any_kill(writes: int, chance: random.Random) -> Strike:
+    return Strike(True, chance.randint(1, writes), chance.choice(KILLS))
+
+
+def _case(scenario: str, strike: Strike, then: Command) -> Case:
+    return Case(scenario, (Stage("all", strike), Stage(then)))

@@ -1,0 +1,142 @@
+"""Two ends of a migration are equal whatever their ids and times, and differ in all else."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from typing import Any
+
+import pytest
+
+from lab.client import Object
+from tests.lab.migration import World
+from tests.torture.endstate import State, difference, marks, state_of
+
+PATHS = {"data-web-0": "[ds] kubevols/{0}.vmdk", "data-web-1": "[ds] kubevols/{1}.vmdk"}
+
+
+class Place:
+    """A migrated set in a namespace, with ids of its own."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.ids = [str(uuid.uuid4()) for _ in range(2)]
+        self.paths = {claim: path.format(*self.ids) for claim, path in PATHS.items()}
+        owner = self._object("StatefulSet", "web")
+        kinds = ["PersistentVolume", "VolumeAttachment", "PersistentVolumeClaim", "Pod"]
+        self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in [*kinds, "Lease"]}
+        self.objects["StatefulSet"] = {"web": owner}
+        for ordinal in (0, 1):
+            self._replica(ordinal, owner["metadata"]["uid"])
+
+    def state(self) -> State:
+        return state_of(self.world(), self.paths, self.namespace)
+
+    def world(self) -> World:
+        return World(self.objects)
+
+    def add(self, kind: str, name: str, **fields: Any) -> Object:
+        made = self._object(kind, name, **fields)
+        self.objects.setdefault(kind, {})[name] = made
+        return made
+
+    def _replica(self, ordinal: int, owner: str) -> None:
+        volume, claim = f"pvc-{self.ids[ordinal]}-csi", f"data-web-{ordinal}"
+        attachment = f"csi-{uuid.uuid4().hex}"
+        reference = {"namespace": self.namespace, "name": claim}
+        handle = {"driver": "csi.vsphere.vmware.com", "volumeHandle": str(uuid.uuid4())}
+        self.add("PersistentVolume", volume, spec={"claimRef": reference, "csi": handle})
+        self.add("PersistentVolumeClaim", claim, spec={"volumeName": volume})
+        source = {"persistentVolumeName": volume}
+        self.add("VolumeAttachment", attachment, spec={"nodeName": "node-1", "source": source})
+        pod = self.add("Pod", f"web-{ordinal}", status={"podIP": f"10.200.0.{ordinal}"})
+        pod["metadata"]["ownerReferences"] = [{"name": "web", "uid": owner}]
+
+    def _object(self, kind: str, name: str, **fields: Any) -> Object:
+        metadata = {"name": name, "namespace": self.namespace, "uid": str(uuid.uuid4())}
+        metadata["resourceVersion"] = str(uuid.uuid4().int)
+        metadata["creationTimestamp"] = "2026-01-02T03:04:05Z"
+        return {"kind": kind, "metadata": metadata, **copy.deepcopy(fields)}
+
+
+@pytest.fixture
+def one() -> Place:
+    return Place("t-00000001")
+
+
+@pytest.fixture
+def other() -> Place:
+    return Place("t-0000abcd")
+
+
+def test_ids_times_nodes_and_generated_names_make_no_difference(one: Place, other: Place) -> None:
+    for attachment in other.objects["VolumeAttachment"].values():
+        attachment["spec"]["nodeName"] = "node-3"
+    other.objects["Pod"]["web-0"]["metadata"]["creationTimestamp"] = "2026-12-31T00:00:00.123Z"
+    other.objects["Pod"]["web-0"]["status"]["podIP"] = "10.200.7.7"
+    assert difference(one.state(), other.state()) == []
+
+
+def test_what_was_left_behind_is_told(one: Place, other: Place) -> None:
+    other.add("Lease", "csi-migration-web")
+    assert difference(one.state(), other.state()) == [
+        "left behind or unexpected: Lease csi-migration-web"
+    ]
+
+
+def test_what_is_missing_is_told(one: Place, other: Place) -> None:
+    del other.objects["Pod"]["web-1"]
+    assert "missing: Pod web-1" in difference(one.state(), other.state())
+
+
+def test_a_second_volume_of_a_claim_is_one_too_many(one: Place, other: Place) -> None:
+    reference = {"namespace": other.namespace, "name": "data-web-0"}
+    other.add("PersistentVolume", "pvc-old", spec={"claimRef": reference})
+    found = difference(one.state(), other.state())
+    assert "left behind or unexpected: PersistentVolume pv-of-data-web-0-again" in found
+
+
+def test_a_claim_on_the_disk_of_another_differs(one: Place, other: Place) -> None:
+    for place, order in ((one, (0, 1)), (other, (1, 0))):
+        for (claim, _), source in zip(PATHS.items(), order, strict=True):
+            volume = next(
+                each
+                for each in place.objects["PersistentVolume"].values()
+                if each["spec"]["claimRef"]["name"] == claim
+            )
+            path = place.paths[f"data-web-{source}"]
+            volume["spec"] = {
+                "claimRef": volume["spec"]["claimRef"],
+                "vsphereVolume": {"volumePath": path},
+            }
+    found = difference(one.state(), other.state())
+    assert any("+  vsphereVolume:" in each or "vmdk-of-data-web-1" in each for each in found)
+
+
+def test_a_pod_that_the_set_does_not_own_differs(one: Place, other: Place) -> None:
+    other.objects["Pod"]["web-0"]["metadata"]["ownerReferences"][0]["uid"] = str(uuid.uuid4())
+    assert difference(one.state(), other.state()) != []
+
+
+def test_a_changed_field_is_told_with_its_object(one: Place, other: Place) -> None:
+    name = next(iter(other.objects["PersistentVolume"]))
+    other.objects["PersistentVolume"][name]["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+    (found,) = difference(one.state(), other.state())
+    assert found == "PersistentVolume pv-of-data-web-0: +  persistentVolumeReclaimPolicy: Retain"
+
+
+def test_finalizers_and_conditions_have_no_order(one: Place, other: Place) -> None:
+    for place, order in ((one, 1), (other, -1)):
+        pod = place.objects["Pod"]["web-0"]
+        pod["metadata"]["finalizers"] = ["a", "b"][::order]
+        pod["status"]["conditions"] = [{"type": "Ready"}, {"type": "Initialized"}][::order]
+    assert difference(one.state(), other.state()) == []
+
+
+def test_marks_of_the_tool_are_found(one: Place) -> None:
+    assert marks(one.world()) == []
+    one.add("ConfigMap", "csi-migration-web-1")
+    one.objects["PersistentVolumeClaim"]["data-web-0"]["metadata"]["annotations"] = {
+        "csi-migration/touched": "true"
+    }
+    assert len(marks(one.world())) == 2
