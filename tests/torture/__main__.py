@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,9 @@ CASES_PER_LAB = 80
 def main() -> int:
     """Print a line for each case; 1 if any failed."""
     options = _parser().parse_args()
+    # The lab's processes outlive this one unless it ends in an orderly way.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         return Torture(options, Path(options.folder or folder)).run()
 

@@ -37,16 +37,17 @@ class Interposed:
     """Both proxies of one tool, and the run that they are measuring.
 
     Attributes:
-        kubeconfig: leads to the user cluster, as the tool's own user.
-        vcenter_config: leads to vCenter.
+        kubeconfig: leads to the user cluster, as one of pki.IDENTITIES.
+        vcenter: as in the lab's facts, but with the proxy's port.
+        vcenter_config: the same for the tool.
         meter: of the run that is on.
     """
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, identity: str) -> None:
         self.meter = Meter()
         self._pid = 0
         self._started = threading.Event()
-        own = lab.layout.kubeconfig("user", "tool")
+        own = lab.layout.kubeconfig("user", identity)
         self._kubernetes = _FaultProxy(self, lab.layout.pki, _user_cluster(own), of_kubernetes)
         self._vcenter = _VCenter(
             self, lab.layout.pki, vcenter_upstream(lab.facts.vcenter), of_vcenter
@@ -55,9 +56,8 @@ class Interposed:
             proxy.listen()
         self.kubeconfig = _kubeconfig_through(self._kubernetes, own, folder)
         self.vcenter_config = folder / "csi-vsphere.conf"
-        self.vcenter_config.write_text(
-            driver_config({**lab.facts.vcenter, "port": self._vcenter.port})
-        )
+        self.vcenter = {**lab.facts.vcenter, "port": self._vcenter.port}
+        self.vcenter_config.write_text(driver_config(self.vcenter))
 
     def measure(self, meter: Meter) -> None:
         """Count from here on for another run, whose process is yet to be started."""
@@ -86,10 +86,10 @@ class Interposed:
 
 
 @contextmanager
-def interposed(lab: Lab, folder: Path) -> Iterator[Interposed]:
+def interposed(lab: Lab, folder: Path, identity: str = "tool") -> Iterator[Interposed]:
     """Proxies that listen until the `with` block ends; their configurations are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Interposed(lab, folder)
+    made = Interposed(lab, folder, identity)
     try:
         yield made
     finally:
@@ -170,7 +170,7 @@ class _VCenter(_FaultProxy):
 
 
 def _user_cluster(kubeconfig: Path) -> Upstream:
-    """The user cluster's API server, spoken to with the tool's own certificate."""
+    """The user cluster's API server, spoken to with the kubeconfig's own certificate."""
     content = yaml.safe_load(kubeconfig.read_text())
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     authority = b64decode(cluster["certificate-authority-data"]).decode()

@@ -76,14 +76,20 @@ class Runner:
             bench = free.get()
             try:
                 return work(bench, item)
-            except BaseException:
-                self.deadline = 0  # let the others end
-                raise
             finally:
                 free.put(bench)
 
-        with ThreadPoolExecutor(len(self.benches)) as pool:
+        with ThreadPoolExecutor(len(self.benches)) as pool, self._ending_early():
             return [result for result in pool.map(one, items) if result is not None]
+
+    @contextmanager
+    def _ending_early(self) -> Iterator[None]:
+        """When this thread is interrupted, those that work are not left with all the rest."""
+        try:
+            yield
+        except BaseException:
+            self.deadline = 0
+            raise
 
 
 @contextmanager
