@@ -55,7 +55,7 @@ class Moment:
 
 
 def moments() -> list[Moment]:
-    chance = random.Random(SEED)  # noqa: S311 - no secret, but to be repeated
+    chance = random.Random(SEED)
     made = []
     for number in range(KILLS):
         window = chance.choice(list(LINES))
@@ -67,7 +67,7 @@ def moments() -> list[Moment]:
 
 @pytest.mark.parametrize("moment", moments(), ids=lambda moment: moment.namespace)
 def test_a_killed_run_loses_nothing(trial: StartTrial, moment: Moment) -> None:
-    print(f"CRASH_SEED={SEED}: {moment}")  # noqa: T201 - pytest shows it when the test fails
+    print(f"CRASH_SEED={SEED}: {moment}")
     made = trial(replicas=2, namespace=moment.namespace, origin=moment.origin)
     before = inventory(made)
     with started(made, *QUICK, "--window", moment.window) as tool:

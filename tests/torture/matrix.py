@@ -28,7 +28,7 @@ class Traffic:
 
 def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
     """The full matrix of a scenario; reads and pairs of faults are drawn by `seed`."""
-    chance = random.Random(f"{seed}/{scenario}")  # noqa: S311 - no secret, but to be repeated
+    chance = random.Random(f"{seed}/{scenario}")
     found = chain(
         _writes(scenario, traffic.writes),
         _reads(scenario, traffic.reads, chance),
@@ -40,7 +40,7 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
 
 def sample(found: Sequence[Case], count: int, seed: str) -> list[Case]:
     """So many of them, in a random order; all of them for a count of 0."""
-    chance = random.Random(seed)  # noqa: S311 - no secret, but to be repeated
+    chance = random.Random(seed)
     return chance.sample(found, min(count or len(found), len(found)))
 
 
