@@ -49,7 +49,7 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
 
 def create_struck(between: Interposed, fault: Fault) -> Object:
     """Create the Lease as the first write, struck."""
-    between.meter = Meter(Strike(is_write=True, number=1, fault=fault))
+    between.meter = Meter(Strike(kind="w", number=1, fault=fault))
     return Cluster(between.kubeconfig).create(LEASE)
 
 
@@ -63,11 +63,11 @@ def test_what_is_not_struck_goes_through_and_is_counted(lab: Lab, between: Inter
     assert client.get("Lease", NAME, "default")["kind"] == "Lease"
     client.create({**LEASE, "metadata": {"name": "dry", "namespace": "default"}}, dry_run=True)
     client.delete("Lease", NAME, "default")
-    assert [str(each) for each in between.meter.writes] == [
+    assert [str(each) for each in between.meter.of("w")] == [
         f"create leases {NAME}",
         f"delete leases {NAME}",
     ]
-    assert len(between.meter.reads) == 2
+    assert len(between.meter.of("r")) == 2
     assert not is_there(lab)
 
 
@@ -130,7 +130,7 @@ def test_a_delay_comes_before_or_after_the_write(
     monkeypatch.setattr(faultproxy, "DELAY_SECONDS", 1.0)
     impatient = Cluster(between.kubeconfig)
     impatient._pool.connection_pool_kw["timeout"] = urllib3.Timeout(0.5)
-    between.meter = Meter(Strike(is_write=True, number=1, fault=Fault(fault)))
+    between.meter = Meter(Strike(kind="w", number=1, fault=Fault(fault)))
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         impatient.create(LEASE)
     assert is_there(lab) == (fault == "delay")
@@ -149,7 +149,7 @@ def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_watch_can_be_too_old(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
-        between.meter = Meter(Strike(is_write=False, number=1, fault=Fault.ANSWER_410))
+        between.meter = Meter(Strike(kind="r", number=1, fault=Fault.ANSWER_410))
         with pytest.raises(ApiError) as refused:
             next(Cluster(between.kubeconfig).watch("Namespace", seconds=5))
     assert refused.value.status == 410
@@ -173,7 +173,7 @@ def test_vcenter_refuses_in_its_own_words(
 def test_a_session_that_was_ended_stays_ended(lab: Lab, between: Interposed) -> None:
     """So that it is vCenter that refuses, and not the proxy in its stead."""
     vcenter = session(between)
-    between.meter = Meter(Strike(is_write=False, number=1, fault=Fault.LOGOUT))
+    between.meter = Meter(Strike(kind="r", number=1, fault=Fault.LOGOUT))
     for _ in range(2):
         with pytest.raises(vim.fault.NotAuthenticated):
             datacenters(vcenter)
@@ -185,7 +185,7 @@ def ask_vcenter(between: Interposed, fault: Fault) -> None:
     """Read something as the first request of a new run."""
     vcenter = session(between)
     try:
-        between.meter = Meter(Strike(is_write=False, number=1, fault=fault))
+        between.meter = Meter(Strike(kind="r", number=1, fault=fault))
         datacenters(vcenter)
     finally:
         Disconnect(vcenter)  # type: ignore[no-untyped-call]

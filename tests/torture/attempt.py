@@ -102,7 +102,7 @@ class Attempt:
         trial = self.patient.trial
         if not self.problems and not self.untried:
             yield from self._differs_from(self._end())
-            yield from settled(self._unread, seconds=10)
+            yield from settled(self._unread)
             yield from marks(self.patient.world())
         yield from trial.report().problems()
         together = max(len(trial.workload.pod_names) - len(s.ready) for s in trial.observer.samples)

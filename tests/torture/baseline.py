@@ -55,7 +55,7 @@ def learn(bench: Bench, scenario: str) -> Baseline:
         if ended.exit_code != DONE or patient.trial.report().problems():
             raise Unsound(f"{case}: {ended.account()}\n{patient.trial.report().problems()}")
         migrated = _quiet(patient)
-    traffic = Traffic(ended.meter.writes, len(ended.meter.reads))
+    traffic = Traffic(ended.meter.of("w"), len(ended.meter.of("r")))
     return Baseline(scenario, traffic, Ends(original, migrated))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from tests.torture.scenario import SCENARIOS, Scenario
 
 # A run that meets a delay of half a minute or two and still ends.
 RUN_SECONDS = 180.0
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 60.0
+# As long as nothing becomes better or worse, nothing will any more.
+STILL_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +114,17 @@ def commands() -> frozenset[str]:
     return frozenset({"all", "resume", "rollback"} & listed)
 
 
-def settled(problems: Callable[[], list[str]], seconds: float = SETTLE_SECONDS) -> list[str]:
+def settled(problems: Callable[[], list[str]]) -> list[str]:
     """The problems that are left once the controllers have had their time."""
     found: list[str] = []
+    since = time.monotonic()
 
-    def none() -> bool:
-        nonlocal found
-        found = problems()
-        return not found
+    def done() -> bool:
+        nonlocal found, since
+        now = problems()
+        if now != found:
+            found, since = now, time.monotonic()
+        return not found or time.monotonic() - since > STILL_SECONDS
 
-    try:
-        until("no problems", none, seconds)
-    except TimeoutError:
-        return found
-    return []
+    until("that nothing changes any more", done, SETTLE_SECONDS)
+    return found

@@ -13,22 +13,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.torture.fault import Fault
+from tests.torture.signature import Kind
 
 Command = Literal["all", "resume", "rollback"]
 
-_STAGE = re.compile(r"(all|resume|rollback)(?:@([wr])([1-9]\d*)=([\w-]+))?")
+_STAGE = re.compile(r"(all|resume|rollback)(?:@([wrt])([1-9]\d*)=([\w-]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One fault, at the `number`-th write or read of a run."""
+    """One fault, at the `number`-th write, read or touch of a run."""
 
-    is_write: bool
+    kind: Kind
     number: int
     fault: Fault
 
     def __str__(self) -> str:
-        return f"{'w' if self.is_write else 'r'}{self.number}={self.fault.value}"
+        return f"{self.kind}{self.number}={self.fault.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def parse(name: str) -> Case:
 def _stage(text: str) -> Stage:
     found = _STAGE.fullmatch(text)
     if not found:
-        raise ValueError(f"{text!r} is not COMMAND[@(w|r)NUMBER=FAULT]")
+        raise ValueError(f"{text!r} is not COMMAND[@(w|r|t)NUMBER=FAULT]")
     command, kind, number, fault = found.groups()
-    strike = Strike(kind == "w", int(number), Fault(fault)) if kind else None
-    return Stage(command, strike)  # type: ignore[arg-type]  # the pattern knows the commands
+    # The pattern knows the kinds and the commands.
+    strike = Strike(kind, int(number), Fault(fault)) if kind else None  # type: ignore[arg-type]
+    return Stage(command, strike)  # type: ignore[arg-type]

@@ -29,7 +29,16 @@ _PATTERNS = (
 )
 # managedFields tell who wrote what on the way here: a resumed run takes another
 # way than an undisturbed one, and the lab, not the tool, made the originals.
-_LEFT_OUT = ("managedFields", "resourceVersion", "generation", "observedGeneration")
+_LEFT_OUT = (
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "observedGeneration",
+    # The StatefulSet controller's pods have one beside their name; it is of no effect.
+    "generateName",
+    # The binder's own note: it tells who chose, not what was chosen.
+    "pv.kubernetes.io/bound-by-controller",
+)
 # Kinds that only Kubernetes itself makes in a fresh namespace.
 _NOT_THE_TOOLS = {("ConfigMap", "kube-root-ca.crt")}
 _UNORDERED = {"conditions": "type", "volumes": "name", "ownerReferences": "name"}

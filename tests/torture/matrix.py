@@ -15,6 +15,8 @@ from tests.torture.signature import Signature
 AFTER_A_KILL: tuple[Command, ...] = ("resume", "rollback")
 # Each read is much like the next one, and there are hundreds.
 READS_SAMPLED = 40
+# One that sets an annotation and one that takes it off; many a run needs none.
+TOUCHES = 2
 TWO_FAULTS_SAMPLED = 60
 
 
@@ -31,6 +33,7 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
     chance = random.Random(f"{seed}/{scenario}")
     found = chain(
         _writes(scenario, traffic.writes),
+        _touches(scenario),
         _reads(scenario, traffic.reads, chance),
         _rollbacks(scenario, len(traffic.writes), chance),
         _pairs(scenario, len(traffic.writes), chance),
@@ -57,16 +60,26 @@ def _writes(scenario: str, writes: Sequence[Signature]) -> Iterable[Case]:
     for number, signature in enumerate(writes, 1):
         for kill in KILLS:
             for command in AFTER_A_KILL:
-                yield _case(scenario, Strike(True, number, kill), command)
+                yield _case(scenario, Strike("w", number, kill), command)
         for fault in FAULTS:
             if fault.makes_sense_for(signature):
-                yield _case(scenario, Strike(True, number, fault), "resume")
+                yield _case(scenario, Strike("w", number, fault), "resume")
+
+
+def _touches(scenario: str) -> Iterable[Case]:
+    """What a touch leaves behind must go, whoever comes next."""
+    for number in range(1, TOUCHES + 1):
+        for kill in KILLS:
+            for command in AFTER_A_KILL:
+                yield _case(scenario, Strike("t", number, kill), command)
+        yield _case(scenario, Strike("t", number, Fault.CUT_APPLIED), "resume")
+        yield _case(scenario, Strike("t", number, Fault.ANSWER_409), "resume")
 
 
 def _reads(scenario: str, reads: int, chance: random.Random) -> Iterable[Case]:
     for _ in range(READS_SAMPLED):
         fault = chance.choice([*KILLS, *(each for each in FAULTS if _suits_reads(each))])
-        strike = Strike(False, chance.randint(1, reads), fault)
+        strike = Strike("r", chance.randint(1, reads), fault)
         command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
         yield _case(scenario, strike, command)
 
@@ -103,7 +116,7 @@ def _pairs(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
 
 
 def _any_kill(writes: int, chance: random.Random) -> Strike:
-    return Strike(True, chance.randint(1, writes), chance.choice(KILLS))
+    return Strike("w", chance.randint(1, writes), chance.choice(KILLS))
 
 
 def _case(scenario: str, strike: Strike, then: Command) -> Case:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from tests.torture.case import Strike
 from tests.torture.fault import Fault
-from tests.torture.signature import Signature
+from tests.torture.signature import Kind, Signature
 
 
 @dataclass(slots=True)
 class Meter:
-    """Counts writes and reads, each from 1. Safe to share between threads.
+    """Counts writes, reads and touches, each from 1. Safe to share between threads.
 
     Attributes:
         strike: what is to happen once.
@@ -24,20 +24,24 @@ class Meter:
     strike: Strike | None = None
     struck: Signature | None = None
     senseless: bool = False
-    writes: list[Signature] = field(default_factory=list)
-    reads: list[Signature] = field(default_factory=list)
+    seen: list[Signature] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, signature: Signature) -> Fault | None:
         """Number a request; the fault that it meets, if it is the one to be struck."""
         with self._lock:
-            counted = self.writes if signature.is_write else self.reads
-            counted.append(signature)
-            return self._fault(signature, len(counted))
+            self.seen.append(signature)
+            return self._fault(signature)
 
-    def _fault(self, signature: Signature, number: int) -> Fault | None:
+    def of(self, kind: Kind) -> list[Signature]:
+        """The requests of this kind so far, in their order."""
+        return [each for each in self.seen if each.kind == kind]
+
+    def _fault(self, signature: Signature) -> Fault | None:
         strike = self.strike
-        if strike is None or (strike.is_write, strike.number) != (signature.is_write, number):
+        if strike is None or strike.kind != signature.kind:
+            return None
+        if strike.number != len(self.of(strike.kind)):
             return None
         self.senseless = not strike.fault.makes_sense_for(signature)
         if self.senseless:

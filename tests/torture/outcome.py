@@ -49,14 +49,14 @@ class StageRun:
             "stage": str(self.stage),
             "exit_code": self.exit_code,
             "struck": str(self.meter.struck or ""),
-            "writes": len(self.meter.writes),
-            "reads": len(self.meter.reads),
+            "writes": len(self.meter.of("w")),
+            "reads": len(self.meter.of("r")),
             "seconds": round(self.run.seconds, 1),
         }
 
     def account(self) -> str:
         """Everything that it said and asked for, for a person who looks into a failure."""
-        asked = [f"w{number} {each}" for number, each in enumerate(self.meter.writes, 1)]
+        asked = [f"w{number} {each}" for number, each in enumerate(self.meter.of("w"), 1)]
         return "\n".join([f"=== {self.stage}", str(self.run), "--- writes", *asked])
 
 

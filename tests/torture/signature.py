@@ -12,6 +12,8 @@ from tests.lab import soap
 from tests.lab.proxy import Request
 
 Api = Literal["kubernetes", "vcenter"]
+# write, read, touch
+Kind = Literal["w", "r", "t"]
 
 VCENTER_WRITES = ("RegisterDisk", "SetVStorageObjectControlFlags")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -27,7 +29,9 @@ class Signature:
         verb: as in RBAC (`get`, `list`, `create`, …), or vCenter's method.
         resource: the plural, with its subresource; empty for vCenter.
         name: the object's, or the path or id that a call to vCenter is about.
-        is_write: whether it may change what the next request sees.
+        kind: a write may change what the next request sees. A touch is a patch of a
+            claim, which is there to wake its controller: how many it takes is a
+            matter of time, so they are numbered apart.
         is_watch: whether its answer goes on.
     """
 
@@ -35,7 +39,7 @@ class Signature:
     verb: str
     resource: str = ""
     name: str = ""
-    is_write: bool = False
+    kind: Kind = "r"
 
     @property
     def is_watch(self) -> bool:
@@ -60,7 +64,7 @@ def of_kubernetes(request: Request) -> Signature:
         verb,
         resource,
         name,
-        is_write=_is_write(verb, resource, is_dry_run="All" in query.get("dryRun", [])),
+        kind="r" if "All" in query.get("dryRun", []) else _kind(verb, resource),
     )
 
 
@@ -71,7 +75,7 @@ def of_vcenter(request: Request) -> Signature:
         return Signature("vcenter", request.method, name=urlsplit(request.target).path)
     # A VMDK is given as a URL; what it is called is enough.
     name = urlsplit(soap.argument(request.body, "path", "id")).path.rpartition("/")[2]
-    return Signature("vcenter", method, name=name, is_write=method in VCENTER_WRITES)
+    return Signature("vcenter", method, name=name, kind="w" if method in VCENTER_WRITES else "r")
 
 
 def _object_of(path: str) -> tuple[str, str]:
@@ -100,8 +104,9 @@ def _name_in(body: bytes) -> str:
     return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
-def _is_write(verb: str, resource: str, *, is_dry_run: bool) -> bool:
-    """Renewing a Lease is none: how often that is done is a matter of time alone."""
-    if is_dry_run or verb in ("get", "list", "watch"):
-        return False
-    return resource != "selfsubjectaccessreviews" and (verb, resource) != ("update", "leases")
+def _kind(verb: str, resource: str) -> Kind:
+    if verb in ("get", "list", "watch") or resource == "selfsubjectaccessreviews":
+        return "r"
+    if (verb, resource) == ("update", "leases"):
+        return "r"  # how often a Lease is renewed is a matter of time alone
+    return "t" if (verb, resource) == ("patch", "persistentvolumeclaims") else "w"

@@ -14,13 +14,15 @@ from tests.torture.matrix import Traffic, cases, sample, shard
 from tests.torture.meter import Meter
 from tests.torture.signature import Signature
 
-POD = Signature("kubernetes", "delete", "pods", "web-0", is_write=True)
-DISK = Signature("vcenter", "RegisterDisk", name="x.vmdk", is_write=True)
+POD = Signature("kubernetes", "delete", "pods", "web-0", kind="w")
+DISK = Signature("vcenter", "RegisterDisk", name="x.vmdk", kind="w")
 LOOK = Signature("kubernetes", "get", "pods", "web-0")
 WATCH = Signature("kubernetes", "watch", "pods")
 FOUND = cases("one", Traffic([POD, DISK], 9), "seed")
 
-strikes = st.builds(Strike, st.booleans(), st.integers(1, 999), st.sampled_from(Fault))
+strikes = st.builds(
+    Strike, st.sampled_from(["w", "r", "t"]), st.integers(1, 999), st.sampled_from(Fault)
+)
 stages = st.builds(Stage, st.sampled_from(["all", "resume", "rollback"]), st.none() | strikes)
 named = st.builds(
     lambda first, rest: Case("three-run", (Stage("all", first), *rest)),
@@ -55,7 +57,7 @@ def test_every_write_meets_every_fault_that_makes_sense_for_it() -> None:
         for case in FOUND
         if len(case.stages) == 2
         and case.stages[0].strike
-        and case.stages[0].strike.is_write
+        and case.stages[0].strike.kind == "w"
         and not case.kills
     )
     # Nobody watches here; vCenter knows neither conflicts nor "too many requests".
@@ -101,7 +103,7 @@ def test_writes_and_reads_are_numbered_apart() -> None:
     meter = Meter(parse("one:all@w2=500").stages[0].strike)
     met = [meter.count(each) for each in (LOOK, POD, LOOK, DISK, POD)]
     assert met == [None, None, None, Fault.ANSWER_500, None]
-    assert (meter.struck, meter.writes, len(meter.reads)) == (DISK, [POD, DISK, POD], 2)
+    assert (meter.struck, meter.of("w"), len(meter.of("r"))) == (DISK, [POD, DISK, POD], 2)
 
 
 def test_a_senseless_strike_does_nothing() -> None:

@@ -11,7 +11,7 @@ from tests.torture.matrix import Traffic
 from tests.torture.outcome import Outcome, Verdict
 from tests.torture.signature import Signature
 
-WRITE = Signature("kubernetes", "delete", "pods", "web-0", is_write=True)
+WRITE = Signature("kubernetes", "delete", "pods", "web-0", kind="w")
 BASELINE = Baseline("one", Traffic([WRITE], 7), Ends({"Pod web-0": {"a": 1}}, {}))
 
 

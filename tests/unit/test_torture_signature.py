@@ -62,32 +62,38 @@ def test_generated_ids_do_not_tell_two_runs_apart() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_what_changes_an_object_is_a_write(method: str) -> None:
-    assert kubernetes(method, PODS).is_write
-    assert not kubernetes(method, f"{PODS}?fieldManager=x&dryRun=All").is_write
+    assert kubernetes(method, PODS).kind == "w"
+    assert kubernetes(method, f"{PODS}?fieldManager=x&dryRun=All").kind == "r"
 
 
 def test_of_a_lease_all_but_its_renewal_is_a_write() -> None:
-    assert kubernetes("POST", LEASES, "csi-migration-web").is_write
-    assert kubernetes("DELETE", f"{LEASES}/csi-migration-web").is_write
-    assert not kubernetes("PUT", f"{LEASES}/csi-migration-web").is_write
+    assert kubernetes("POST", LEASES, "csi-migration-web").kind == "w"
+    assert kubernetes("DELETE", f"{LEASES}/csi-migration-web").kind == "w"
+    assert kubernetes("PUT", f"{LEASES}/csi-migration-web").kind == "r"
+
+
+def test_touches_of_claims_are_numbered_apart() -> None:
+    path = "/api/v1/namespaces/shop/persistentvolumeclaims/data-web-0"
+    assert kubernetes("PATCH", path).kind == "t"
+    assert kubernetes("DELETE", path).kind == "w"
 
 
 def test_asking_for_permission_is_a_read() -> None:
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    assert not kubernetes("POST", path).is_write
+    assert kubernetes("POST", path).kind == "r"
 
 
 def test_only_two_calls_to_vcenter_are_writes() -> None:
     register = vcenter("RegisterDisk", "<path>https://vc/folder/kubevols/x.vmdk?dsName=y</path>")
-    assert (register.is_write, str(register)) == (True, "RegisterDisk x.vmdk")
+    assert (register.kind, str(register)) == ("w", "RegisterDisk x.vmdk")
     flags = vcenter("SetVStorageObjectControlFlags", '<id xsi:type="ID"><id>42-7</id></id>')
-    assert (flags.is_write, str(flags)) == (True, "SetVStorageObjectControlFlags 42-7")
-    assert not vcenter("RetrieveVStorageObject").is_write
+    assert (flags.kind, str(flags)) == ("w", "SetVStorageObjectControlFlags 42-7")
+    assert vcenter("RetrieveVStorageObject").kind == "r"
 
 
 def test_a_file_that_is_read_from_vcenter_is_a_read() -> None:
     found = of_vcenter(Request("GET", "/sdk/vimServiceVersions.xml", {}, b""))
-    assert (found.is_write, str(found)) == (False, "GET /sdk/vimServiceVersions.xml")
+    assert (found.kind, str(found)) == ("r", "GET /sdk/vimServiceVersions.xml")
 
 
 def test_a_method_is_found_whatever_its_prefix() -> None:
