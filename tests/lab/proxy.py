@@ -58,7 +58,7 @@ class Answer:
 
 
 class Upstream:
-    """The real server. Connections are kept and shared between threads."""
+    """The real server. Connections are kept, and used by all threads."""
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self.url = url
