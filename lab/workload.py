@@ -9,6 +9,7 @@ from lab import manifests
 from lab.client import Cluster, Object, suppress_not_found
 from lab.layout import Layout
 from lab.manifests import Workload
+from lab.situation import told
 from lab.vcenter import disks
 from lab.waiting import until
 
@@ -17,8 +18,14 @@ def create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> Non
     """Namespace, disks, volumes, claims, Service, budget and set; waits until Ready.
 
     Raises:
-        TimeoutError: a claim was not Bound in 60 s, or a pod not Ready in 60 s.
+        TimeoutError: a claim was not Bound in 60 s, or a pod not Ready in 60 s;
+            says how the namespace stands.
     """
+    with told(cluster, workload.namespace):
+        _create(cluster, vcenter, workload)
+
+
+def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> None:
     _namespace(cluster, workload.namespace)
     if workload.origin != "dynamic":
         _static_volumes(cluster, vcenter, workload)
@@ -37,10 +44,11 @@ def clear(layout: Layout, cluster: Cluster, namespace: str) -> None:
     The namespace itself goes in its own time: its controller waits out the
     grace period of pods that it saw.
     """
-    for kind in ("StatefulSet", "Pod", "PersistentVolumeClaim"):
-        _retain(cluster, namespace)
-        _delete_all(cluster, kind, namespace)
-    _delete_volumes(cluster, namespace)
+    with told(cluster, namespace):
+        for kind in ("StatefulSet", "Pod", "PersistentVolumeClaim"):
+            _retain(cluster, namespace)
+            _delete_all(cluster, kind, namespace)
+        _delete_volumes(cluster, namespace)
     shutil.rmtree(layout.evidence / "records" / namespace, ignore_errors=True)
     cluster.delete("Namespace", namespace)
 
