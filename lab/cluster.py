@@ -86,7 +86,10 @@ def environment(layout: Layout, known: Facts) -> dict[str, str]:
 
 
 def restart(layout: Layout, name: str) -> Facts:
-    """Stop one part if it still lives, start it again, and wait until it works."""
+    """Stop one part if it still lives, start it again, and wait until it works.
+
+    Those who watched an API server hear it later only, see `watches.Restart`.
+    """
     with _locked(layout):
         known = lab_facts.read(layout)
         if known is None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.pki import Pair
+from lab.watches import CLIENTS
 
-# Writes with their bodies, but no secrets; reads of the tool alone.
+# Writes with their bodies, but no secrets; of reads the tool's alone, and the watches of the parts.
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
         {"level": "Metadata", "users": ["migration-tool"], "verbs": ["get", "list", "watch"]},
+        {"level": "Metadata", "users": CLIENTS, "verbs": ["watch"]},
         {"level": "None", "verbs": ["get", "list", "watch"]},
         {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]},
         {"level": "Request"},

@@ -9,12 +9,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from lab import cluster as lab_cluster
+from lab import processes
 from lab import workload as lab_workload
 from lab.client import Cluster, Object
 from lab.demo import tool, tool_options
@@ -25,6 +26,9 @@ from lab.manifests import Workload
 from lab.objects import USER_CLUSTER
 from lab.timeline import Observer, away, quorum_lost
 from lab.waiting import until
+from lab.watches import Restart
+
+API_SERVER = "kube-apiserver-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Lab:
 
     layout: Layout
     facts: Facts
+    restarts: list[Restart] = field(default_factory=list)
 
     def cluster(self, name: str = "user") -> Cluster:
         """A client of the user or the admin cluster, as cluster-admin."""
@@ -63,8 +68,20 @@ class Lab:
         os.kill(self.facts.part(part).pid, signal.SIGCONT)
 
     def restart(self, part: str) -> None:
-        """Stop a part and start it again; waits until it is ready."""
+        """Stop a part and start it again; waits until it is ready.
+
+        Nobody but the one who asks hears an API server then; see `settle`.
+        """
+        processes.stop([self.facts.part(part)])
+        if part.startswith(API_SERVER):
+            log = self.layout.audit_log(part.removeprefix(API_SERVER))
+            self.restarts.append(Restart(log))
         self.facts = lab_cluster.restart(self.layout, part)
+
+    def settle(self) -> None:
+        """Wait until all that an API server's restart made deaf hears it again."""
+        while self.restarts:
+            self.restarts.pop().settle()
 
 
 class Trial:
@@ -78,6 +95,7 @@ class Trial:
 
     def __enter__(self) -> Self:
         vcenter = self.lab.facts.vcenter
+        self.lab.settle()
         with ExitStack() as undo:
             undo.callback(self._delete)
             lab_workload.create(self.cluster, vcenter, self.workload)
@@ -208,6 +226,7 @@ class Trial:
         return Running([str(tool()), *arguments], env)
 
     def _delete(self) -> None:
+        self.lab.settle()
         lab_workload.clear(self.lab.layout, self.cluster, self.workload.namespace)
 
 
