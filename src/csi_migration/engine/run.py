@@ -15,6 +15,7 @@ from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.journal import Journal
 from csi_migration.kube import (
+    Conflict,
     CredentialsFailed,
     Forbidden,
     MaybeApplied,
@@ -81,17 +82,18 @@ class Options:
 # How long each wait may take, in seconds. A forced detach by Kubernetes comes
 # after 6 minutes, so the detachment waits longer than that. The cure for an event
 # that the driver's syncer missed is its full sync, two rounds of half an hour:
-# giving up before that would leave the replica away for good.
+# giving up before that would leave the replica away for good. Controllers were seen
+# deaf for 99 s after an API server's third restart in a row (client-go: reflector.go).
 _TIMEOUTS = {
-    Wait.ORPHANED: 120.0,
+    Wait.ORPHANED: 300.0,
     Wait.POD_GONE: 300.0,
     Wait.DETACHED: 600.0,
-    Wait.CLAIM_GONE: 120.0,
-    Wait.VOLUME_GONE: 180.0,
+    Wait.CLAIM_GONE: 300.0,
+    Wait.VOLUME_GONE: 300.0,
     Wait.UNREGISTERED: 4200.0,
     Wait.REGISTERED: 4200.0,
-    Wait.BOUND: 120.0,
-    Wait.ADOPTED: 120.0,
+    Wait.BOUND: 300.0,
+    Wait.ADOPTED: 300.0,
 }
 
 
@@ -220,13 +222,14 @@ class Run:
         """Look, again and again while an API is away.
 
         `look` may write only after it has compared, so that beginning it again
-        after a lost answer repeats nothing blindly.
+        after a lost answer, or when the object was changed in between, repeats
+        nothing blindly.
         """
         wait = None
         while True:
             try:
                 return look()
-            except (*TRANSIENT, MaybeApplied) as error:
+            except (*TRANSIENT, Conflict, MaybeApplied) as error:
                 timeout = self.options.unreachable_timeout
                 wait = wait or self.waiter(replica, "unreachable", timeout)
                 wait.pause(said(error))

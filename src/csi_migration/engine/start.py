@@ -11,6 +11,7 @@ from typing import Any
 
 from csi_migration.decide.catalogue import blockers
 from csi_migration.decide.plan import plan_of
+from csi_migration.decide.plan_shape import strangers_in
 from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup import back_up, write_readme
 from csi_migration.engine.gather import preflight
@@ -23,7 +24,7 @@ from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.journal.restoring import content_of, restored
 from csi_migration.kube import Client, KubernetesError, resources
-from csi_migration.model.errors import Blocked, UsageError
+from csi_migration.model.errors import Blocked, NeedsPerson, UsageError
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
@@ -127,7 +128,17 @@ def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
             state="It had changed nothing.",
             resolution="Start again with `rolling-migration all` and another directory.",
         )
-    return plan_from(held.load(PLAN))
+    plan = plan_from(held.load(PLAN))
+    strange = strangers_in(plan)
+    if strange:
+        raise NeedsPerson(
+            f"The plan in {held.path} is none that this tool makes.",
+            details="it names " + "; ".join(strange),
+            state="Nothing was changed by this run.",
+            resolution="See who wrote it. If it was made again from the backup in the cluster, "
+            "somebody else may have put that there.",
+        )
+    return plan
 
 
 def _back_up_in_the_cluster(run: Run) -> None:
