@@ -126,6 +126,14 @@ def test_where_nothing_was_changed_a_migration_begins_anew() -> None:
     assert any("spec" in problem for problem in made.problems)  # the script never gets there
 
 
+def test_a_dead_runs_lease_may_wait_for_the_next_migration() -> None:
+    held = {**ORIGINAL, "Lease csi-migration-web": {}}
+    patient = Scripted([-9, 2, 0], held)
+    tried(f"{KILL},resume", patient)
+    assert patient.ran == ["all", "resume", "all"]
+    assert verdict(tried(f"{KILL},rollback", Scripted([-9, 2], held))) is Verdict.FAILED
+
+
 def test_nothing_to_take_back_is_fine() -> None:
     patient = Scripted([-9, 2], ORIGINAL)
     assert verdict(tried(f"{KILL},rollback", patient)) is Verdict.PASSED
