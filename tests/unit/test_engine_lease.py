@@ -132,6 +132,53 @@ def test_another_runs_lease_is_not_deleted_on_the_way_out(cluster: MemoryCluster
     assert cluster.find(resources.LEASES, NAME) is not None
 
 
+def test_a_creation_whose_answer_was_lost_is_known_at_the_next_try(cluster: MemoryCluster) -> None:
+    take(cluster)
+
+    take(cluster)
+    assert cluster.writes == [f"create {NAME}"]
+
+
+def test_a_release_that_is_refused_for_a_moment_is_tried_again(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, delete, tries = take(cluster), cluster.delete, []
+
+    def busy_twice(*arguments: Any, **named: Any) -> None:
+        tries.append(1)
+        if len(tries) <= 2:
+            raise ReadFailed("busy")
+        delete(*arguments, **named)
+
+    monkeypatch.setattr(cluster, "delete", busy_twice)
+    lease.release()
+    assert cluster.find(resources.LEASES, NAME) is None
+
+
+def test_a_release_after_a_renewal_whose_answer_was_lost_deletes_it(
+    cluster: MemoryCluster,
+) -> None:
+    lease = take(cluster)
+    cluster.put(resources.LEASES, cluster.get(resources.LEASES, NAME))
+
+    lease.release()
+    assert cluster.find(resources.LEASES, NAME) is None
+
+
+def test_a_release_gives_up_when_the_server_stays_away(
+    cluster: MemoryCluster, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = take(cluster)
+
+    def away(*_: object, **__: object) -> None:
+        time.now += 5
+        raise ReadFailed("no answer")
+
+    monkeypatch.setattr(cluster, "delete", away)
+    with pytest.raises(ReadFailed):
+        lease.release()
+
+
 def test_while_the_api_is_away_waits_go_on_and_writes_do_not(
     cluster: MemoryCluster, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:

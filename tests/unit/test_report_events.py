@@ -122,6 +122,7 @@ def test_json_lines_carry_schema_time_type_and_the_event() -> None:
             }
         ],
         "secondsAway": 21.4,
+        "side": "CSI",
     }
 
 

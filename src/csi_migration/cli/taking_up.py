@@ -75,7 +75,7 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
     """
     from csi_migration.engine.connect import connected
     from csi_migration.engine.migrate import Migration
-    from csi_migration.engine.start import taken_up_run
+    from csi_migration.engine.start import clean_up_after, taken_up_run
     from csi_migration.journal.peek import has_journal, peek
     from csi_migration.report.reporter import reporter_for
 
@@ -99,7 +99,10 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
     with (
         connected(options.places_of(arguments)) as systems,
         reporter_for(given["output"], sys.stdout, sys.stderr, environment=os.environ) as reporter,
-        taken_up_run(
+    ):
+        if command == "rollback" and clean_up_after(systems, directory, reporter.event):
+            return
+        with taken_up_run(
             systems,
             options.run_options_of(arguments),
             directory,
@@ -108,9 +111,8 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
             arguments=options.recorded(command, arguments),
             tell=reporter.event,
             agree=agree_unless(yes=given["yes"], question=question),
-        ) as run,
-    ):
-        Migration(run).everything()
+        ) as run:
+            Migration(run).everything()
 
 
 def _restore(given: dict[str, Any]) -> None:

@@ -244,6 +244,7 @@ def new_pod(statefulset: Raw, revision: Raw, pod: Raw, ordinal: int) -> Raw:
     spec["volumes"] = _pod_volumes(statefulset, spec.get("volumes") or [], ordinal)
     metadata: Raw = {
         "name": name_of(pod),
+        "generateName": f"{name_of(statefulset)}-",
         "namespace": statefulset["metadata"]["namespace"],
         "labels": _pod_labels(template, pod, revision),
     }

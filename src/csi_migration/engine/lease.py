@@ -34,6 +34,8 @@ _TRUSTED_SECONDS = 45.0
 # Clocks differ: a holder that is alive shows it within this time.
 _WATCH_SECONDS = 15.0
 
+_RELEASE_SECONDS = 15.0
+_RELEASE_PAUSE_SECONDS = 1.0
 _PROCESS = "csi-migration/process"
 
 _RUN = uuid.uuid4().hex[:8]
@@ -97,6 +99,8 @@ class Lease:
         found = client.find(resources.LEASES, name, namespace)
         if found is None:
             return cls._create(client, namespace, name)
+        if _is_ours(found):  # the answer to its creation was lost
+            return cls(client, namespace, found)
         if not _is_left(found):
             if not has_expired(found, datetime.now(UTC)):
                 raise _locked(found)
@@ -124,7 +128,10 @@ class Lease:
         try:
             return cls(client, namespace, client.create(resources.LEASES, body, namespace))
         except AlreadyExists as error:
-            raise _locked(client.get(resources.LEASES, name, namespace)) from error
+            found = client.get(resources.LEASES, name, namespace)
+            if _is_ours(found):
+                return cls(client, namespace, found)
+            raise _locked(found) from error
 
     def keep(self) -> None:
         """Renew the Lease if it is due. While the API is away, ours stays ours.
@@ -165,36 +172,60 @@ class Lease:
 
     def _still_ours_or_lost(self, error: KubernetesError) -> None:
         """A renewal whose answer was lost looks like a conflict the next time."""
-        name = self._lease["metadata"]["name"]
-        found = self._client.find(resources.LEASES, name, self._namespace)
-        if found is None or found["spec"].get("holderIdentity") != holder():
+        if not self._is_renewed():
             self._lost = True
             raise LeaseLost(
-                f"Lease {name} was taken by another run or deleted",
+                f"Lease {self._lease['metadata']['name']} was taken by another run or deleted",
                 details=error.details,
                 resolution="See who holds it before you start anything again.",
             ) from error
-        self._lease = found
 
     def release(self) -> None:
-        """Delete the Lease, if it is still the one that was taken.
+        """Delete the Lease, if it is still the one that was taken; try for a while.
 
         Another run takes over by writing to it, which leaves its uid: only the
         resourceVersion tells.
+
+        Raises:
+            KubernetesError: it stands, and will expire.
         """
-        if self._lost:
-            return
+        deadline = _seconds() + _RELEASE_SECONDS
+        while not self._lost:
+            try:
+                self._delete()
+            except NotFound:
+                return
+            except Conflict:
+                self._lost = not self._is_renewed()
+            except KubernetesError:
+                if _seconds() > deadline:
+                    raise
+                time.sleep(_RELEASE_PAUSE_SECONDS)
+            else:
+                return
+
+    def _delete(self) -> None:
         metadata = self._lease["metadata"]
-        try:
-            self._client.delete(
-                resources.LEASES,
-                metadata["name"],
-                self._namespace,
-                uid=uid_of(self._lease),
-                resource_version=metadata["resourceVersion"],
-            )
-        except (Conflict, NotFound):
-            return  # it is not ours any more, which is what was wanted
+        self._client.delete(
+            resources.LEASES,
+            metadata["name"],
+            self._namespace,
+            uid=uid_of(self._lease),
+            resource_version=metadata["resourceVersion"],
+        )
+
+    def _is_renewed(self) -> bool:
+        """Whether it is ours in a newer version: a renewal whose answer was lost."""
+        name = self._lease["metadata"]["name"]
+        found = self._client.find(resources.LEASES, name, self._namespace)
+        if found is None or not _is_ours(found):
+            return False
+        self._lease = found
+        return True
+
+
+def _is_ours(lease: Raw) -> bool:
+    return bool(lease["spec"].get("holderIdentity") == holder())
 
 
 def _is_left(lease: Raw) -> bool:

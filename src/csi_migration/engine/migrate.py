@@ -26,7 +26,7 @@ from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, ReplicaDone, VolumeMoved
 from csi_migration.model.objects import Raw, is_ready, uid_of
-from csi_migration.model.plan import ReplicaPlan, Window
+from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
 
 _HEALTH_SECONDS = 30.0
@@ -112,7 +112,9 @@ class Migration:
         self._soak(replica, seen)
         run.patiently(replica.pod, lambda: require_untouched(run, others))
         run.patiently(replica.pod, lambda: self._warn_of_leftover_records(replica, swap))
-        run.tell(ReplicaDone(replica.pod, _moved(replica, seen), swap.seconds_away))
+        side = Side.IN_TREE if run.goes_back else Side.CSI
+        moved = _moved(replica, seen, goes_back=run.goes_back)
+        run.tell(ReplicaDone(replica.pod, moved, swap.seconds_away, side.value))
 
     def _swap_when_there_is_room(
         self, replica: ReplicaPlan
@@ -250,14 +252,13 @@ class Migration:
         close_the_runs_window(self._run, templates, awaits_adoption=not self._in_hand)
 
 
-def _moved(replica: ReplicaPlan, seen: ReplicaSeen) -> tuple[VolumeMoved, ...]:
-    return tuple(
-        VolumeMoved(
-            claim.name,
-            claim.old_volume,
-            claim.new_volume,
-            disk.id if (disk := seen.claims[claim.name].disk) else claim.disk_id,
-            str(claim.file.path),
-        )
-        for claim in replica.claims
-    )
+def _moved(replica: ReplicaPlan, seen: ReplicaSeen, *, goes_back: bool) -> tuple[VolumeMoved, ...]:
+    return tuple(_volume_moved(claim, seen, goes_back=goes_back) for claim in replica.claims)
+
+
+def _volume_moved(claim: ClaimPlan, seen: ReplicaSeen, *, goes_back: bool) -> VolumeMoved:
+    sides = (claim.old_volume, claim.new_volume)
+    before, now = reversed(sides) if goes_back else sides
+    disk = seen.claims[claim.name].disk
+    disk_id = disk.id if disk else claim.disk_id
+    return VolumeMoved(claim.name, before, now, disk_id, str(claim.file.path))

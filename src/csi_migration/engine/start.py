@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,15 +17,15 @@ from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup import back_up, write_readme
 from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
-from csi_migration.engine.run import Options, Run, StopRequest, Tell
+from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.journal.restoring import content_of, restored
-from csi_migration.kube import Client, KubernetesError, resources
-from csi_migration.model.errors import Blocked, NeedsPerson, UsageError
+from csi_migration.kube import Client, KubernetesError, MaybeApplied, resources
+from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
@@ -32,6 +33,8 @@ from csi_migration.model.plan import Direction, MigrationPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
 TOOL = "statefulset-csi-migration-tool"
+
+_TAKE_PAUSE_SECONDS = 1.0
 
 Agree = Callable[[MigrationPlan], None]
 """Asks the person whether to go on; raises to call it off."""
@@ -65,17 +68,15 @@ def new_run(
     _tell_warnings(found, tell)
     plan = plan_of(snapshot)
     agree(plan)
-    lease = Lease.take(systems.client, request.namespace, request.statefulset)
-    try:
-        with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
-            held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
+    # The directory first: a run that is killed from here on can be told by it.
+    with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
+        held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
+        with _leased(systems, plan, options, tell, held.discard) as lease:
             back_up(systems, snapshot, plan, held)
             stop = StopRequest(lambda: tell(_stopping()))
             run = Run(systems, plan, options, held, lease, tell, stop)
             _back_up_in_the_cluster(run)
             yield run
-    finally:
-        _release(lease, tell)
 
 
 @contextmanager
@@ -107,8 +108,7 @@ def taken_up_run(
         plan = _saved_plan(held)
         pods = _pods_of(plan, only)
         agree(plan)
-        lease = Lease.take(systems.client, plan.namespace, plan.statefulset)
-        try:
+        with _leased(systems, plan, options, tell, lambda: None) as lease:
             held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
             write_readme(plan, held)
             stop = StopRequest(lambda: tell(_stopping()))
@@ -117,8 +117,59 @@ def taken_up_run(
             run.known_sets = known_sets(run)
             _back_up_in_the_cluster(run)
             yield run
-        finally:
-            _release(lease, tell)
+
+
+@contextmanager
+def _leased(
+    systems: Systems,
+    plan: MigrationPlan,
+    options: Options,
+    tell: Tell,
+    undo: Callable[[], None],
+) -> Iterator[Lease]:
+    """Hold the Lease; `undo` what was made for this run if it is not to be had."""
+    try:
+        lease = _take(systems.client, plan, options)
+    except ToolError:
+        undo()
+        raise
+    try:
+        yield lease
+    finally:
+        _release(lease, tell)
+
+
+def _take(client: Client, plan: MigrationPlan, options: Options) -> Lease:
+    """Looks before it writes, so it may begin again after whatever went wrong."""
+    deadline = time.monotonic() + options.unreachable_timeout
+    while True:
+        try:
+            return Lease.take(client, plan.namespace, plan.statefulset)
+        except (*TRANSIENT, MaybeApplied):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_TAKE_PAUSE_SECONDS)
+
+
+def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
+    """Take away what a run left that ended before it changed anything.
+
+    True if that is what the directory holds: a run whose backup was never complete.
+
+    Raises:
+        Locked: another run is at work.
+        KubernetesError: the cluster could not be asked.
+    """
+    with WorkingDirectory.open(directory) as held:
+        if PLAN in held.journal.saved_files():
+            return False
+        _require_cluster(systems, held.identity)
+        identity, client = held.identity, systems.client
+        lease = Lease.take(client, identity.namespace, identity.statefulset)
+        cluster_backup.remove(client, identity, lease.require)
+        _release(lease, tell)
+        held.journal.run_ended(exit_code=int(ExitCode.DONE), state="nothing had been changed")
+        return True
 
 
 def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
@@ -126,7 +177,8 @@ def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
         raise UsageError(
             f"The run in {held.path} ended before its backup was complete.",
             state="It had changed nothing.",
-            resolution="Start again with `rolling-migration all` and another directory.",
+            resolution="Take away what it left with `rolling-migration rollback`, then start again "
+            "with `rolling-migration all` and another directory.",
         )
     plan = plan_from(held.load(PLAN))
     strange = strangers_in(plan)

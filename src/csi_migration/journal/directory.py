@@ -144,6 +144,14 @@ class WorkingDirectory:
             raise ValueError(f"{name} is a backup file")
         self._write(self._file(name), text.encode())
 
+    def discard(self) -> None:
+        """Take the journal away again, so that the directory can be used as if it was never.
+
+        For a run that was refused before it did anything; not with a backup in it.
+        """
+        if not self.journal.saved_files():
+            (self.path / JOURNAL).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let the next run in."""
         self.journal.close()

@@ -59,13 +59,16 @@ class VolumeMoved:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDone:
-    """The replica is Ready on CSI volumes. `seconds_away` is from the pod's
-    deletion until it was Ready again.
+    """The replica is Ready on the volumes that the run is after.
+
+    `seconds_away` is from the pod's deletion until it was Ready again; `side` is
+    where its volumes are now, `CSI` or `in-tree`.
     """
 
     replica: str
     volumes: tuple[VolumeMoved, ...]
     seconds_away: float
+    side: str = "CSI"
 
 
 @dataclass(frozen=True, slots=True)

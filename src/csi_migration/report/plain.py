@@ -91,10 +91,11 @@ def waiting(event: Waiting) -> str:
 
 
 def moved(event: ReplicaDone) -> str:
-    """How many volumes the replica has on CSI now, and how long it was away."""
+    """How many volumes the replica has on which side now, and how long it was away."""
     count = len(event.volumes)
     volumes = "1 volume" if count == 1 else f"{count} volumes"
-    return f"{volumes} on CSI, away for {duration(event.seconds_away)}"
+    where_now = "on CSI" if event.side == "CSI" else "in-tree again"
+    return f"{volumes} {where_now}, away for {duration(event.seconds_away)}"
 
 
 def notice(event: Notice, paint: Paint) -> str:
