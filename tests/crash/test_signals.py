@@ -191,12 +191,18 @@ def test_the_journal_of_a_killed_run_tells_where_it_was(trial: StartTrial) -> No
     assert_nothing_lost(made)
 
 
-def test_a_run_cannot_begin_in_the_directory_of_a_killed_one(trial: StartTrial) -> None:
+def test_a_run_cannot_begin_over_a_killed_one(trial: StartTrial, tmp_path: Path) -> None:
     made = trial(replicas=1)
     with begun(made, *QUICK) as tool, held(made, "Pod", "web-0"):
         await_words(tool, "web-0 pod-gone: waiting")
         tool.process.kill()
         tool.process.wait()
     run = finish(made.start(*QUICK))
-    assert run.exit_code in (2, 7), str(run)
-    assert str(made.directory) in " ".join(run.stderr.split()), str(run)
+    assert run.exit_code == 2, str(run)
+    said = " ".join(run.stderr.split())
+    assert str(made.directory) in said
+    assert "rolling-migration resume" in said
+    assert "rolling-migration rollback" in said
+    elsewhere = made.migrate(*QUICK, "--working-directory", str(tmp_path / "elsewhere"))
+    assert elsewhere.exit_code == 6, str(elsewhere)
+    assert "rolling-migration resume" in " ".join(elsewhere.stderr.split())
