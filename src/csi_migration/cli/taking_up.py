@@ -15,6 +15,7 @@ from csi_migration.cli.asking import agree_unless
 from csi_migration.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from csi_migration.journal.peek import Peek
     from csi_migration.model.plan import Direction
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -90,12 +91,7 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
             resolution="Start a new one with `rolling-migration all` and another directory.",
         )
     arguments = merged(given, found.arguments, directory)
-    if found.arguments.get("has_health_command") and not given["health_command"]:
-        click.echo(
-            "warning: the migration was begun with --health-command, which is never recorded; "
-            "this run checks readiness only",
-            err=True,
-        )
+    _warn(command, found, has_health_command=bool(given["health_command"]))
     with (
         connected(options.places_of(arguments)) as systems,
         reporter_for(given["output"], sys.stdout, sys.stderr, environment=os.environ) as reporter,
@@ -113,6 +109,20 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
             agree=agree_unless(yes=given["yes"], question=question),
         ) as run:
             Migration(run).everything()
+
+
+def _warn(command: str, found: Peek, *, has_health_command: bool) -> None:
+    if found.arguments.get("has_health_command") and not has_health_command:
+        click.echo(
+            "warning: the migration was begun with --health-command, which is never recorded; "
+            "this run checks readiness only",
+            err=True,
+        )
+    if command == "resume" and found.last_command == "rollback" and not found.has_finished:
+        click.echo(
+            "warning: the last run was a rollback that did not finish; resume goes forwards again",
+            err=True,
+        )
 
 
 def _restore(given: dict[str, Any]) -> None:
