@@ -8,6 +8,7 @@ goes on from the same place as one which was not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen, Seen
@@ -73,14 +74,19 @@ def _stand(presence: Presence, *items: Seen) -> bool:
 
 def refusal(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
     """The first thing that neither the backup nor this migration explains."""
-    return next(_refusals(plan, seen), None)
+    return next(chain(set_refusals(seen), replica_refusals(plan, seen)), None)
 
 
-def _refusals(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[Refuse]:
+def set_refusals(seen: ReplicaSeen) -> Iterator[Refuse]:
+    """What nothing explains about the StatefulSet."""
     if seen.statefulset.presence is Presence.FOREIGN:
         yield Refuse(f"somebody else created the StatefulSet again (uid {seen.statefulset.uid})")
     if seen.statefulset.spec_changed:
         yield Refuse("somebody changed the StatefulSet's spec since it was backed up")
+
+
+def replica_refusals(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[Refuse]:
+    """What nothing explains about the replica's pod, claims and volumes."""
     yield from _foreign(f"pod {plan.pod}", seen.pod)
     for claim in plan.claims:
         yield from _claim_refusals(claim, seen.claims[claim.name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 
 from csi_migration.engine.retain import give_back_policies
@@ -17,12 +18,17 @@ from csi_migration.model.events import Notice, RunEnded, RunStarted
 _NOTHING_BEGUN = (ExitCode.FAILED, ExitCode.AUTHENTICATION, ExitCode.UNREACHABLE)
 
 
+def way_on(command: str, directory: object) -> str:
+    """The command line that takes a migration up again: `resume`, `rollback`, `verify`."""
+    tool = "statefulset-csi-migration-tool rolling-migration"
+    return f"{tool} {command} --working-directory {shlex.quote(str(directory))}"
+
+
 def ways_on(directory: object) -> str:
     """How to go on from an unfinished run, and how to go back."""
-    command = "statefulset-csi-migration-tool rolling-migration"
     return (
-        f"Go on with `{command} resume --working-directory {directory}`, "
-        f"or back with `{command} rollback --working-directory {directory}`."
+        f"Go on with `{way_on('resume', directory)}`, "
+        f"or back with `{way_on('rollback', directory)}`."
     )
 
 

@@ -85,7 +85,7 @@ class Lease:
             Locked: one is.
         """
         found = client.find(resources.LEASES, lease_name(statefulset), namespace)
-        if found is not None and not (_is_left(found) or has_expired(found, datetime.now(UTC))):
+        if found is not None and is_at_work(found, datetime.now(UTC)):
             raise _locked(found)
 
     @classmethod
@@ -226,6 +226,11 @@ class Lease:
 
 def _is_ours(lease: Raw) -> bool:
     return bool(lease["spec"].get("holderIdentity") == holder())
+
+
+def is_at_work(lease: Raw, now: datetime) -> bool:
+    """Whether its holder still works, as far as can be told from here."""
+    return not (_is_left(lease) or has_expired(lease, now))
 
 
 def _is_left(lease: Raw) -> bool:

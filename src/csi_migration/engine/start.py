@@ -104,7 +104,7 @@ def taken_up_run(
     with WorkingDirectory.open(directory) as held:
         if held.notice:
             tell(Notice("warning", held.notice))
-        _require_cluster(systems, held.identity)
+        require_cluster(systems, held.identity)
         plan = _saved_plan(held)
         pods = _pods_of(plan, only)
         agree(plan)
@@ -229,7 +229,12 @@ def _pods_of(plan: MigrationPlan, ordinals: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(by_ordinal[ordinal] for ordinal in ordinals)
 
 
-def _require_cluster(systems: Systems, identity: Identity) -> None:
+def require_cluster(systems: Systems, identity: Identity) -> None:
+    """See that this is the cluster that the migration was begun in.
+
+    Raises:
+        UsageError: it is another one.
+    """
     found = uid_of(systems.client.get(resources.NAMESPACES, "kube-system"))
     if found != identity.cluster_uid:
         raise UsageError(

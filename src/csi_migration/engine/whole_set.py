@@ -10,7 +10,7 @@ from csi_migration.engine.actions import create_statefulset
 from csi_migration.engine.companions import await_adoption, settled_set
 from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run, closing
-from csi_migration.journal.record import Done, Intent, ObjectRef
+from csi_migration.journal.record import Done, Intent, ObjectRef, Record
 from csi_migration.kube import AlreadyExists, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import StepDone, StepStarted
@@ -48,7 +48,11 @@ def _owned_like(before: Raw, found: Raw) -> Raw:
 
 def known_sets(run: Run) -> set[str]:
     """The uids of the sets that this migration made, as far as its journal tells."""
-    records = run.directory.journal.records()
+    return known_sets_in(run.directory.journal.records())
+
+
+def known_sets_in(records: tuple[Record, ...]) -> set[str]:
+    """The same from a journal's records."""
     intents = {r.seq: r for r in records if isinstance(r, Intent)}
     made = {
         str(r.result["uid"])

@@ -33,7 +33,7 @@ class JsonLines:
             "schemaVersion": SCHEMA_VERSION,
             "time": timestamp(self._now(), "milliseconds"),
             "type": _kebab(type(event).__name__),
-            **_camel(asdict(event)),
+            **camel(asdict(event)),
         }
         self._out.write(json.dumps(content, ensure_ascii=False) + "\n")
         self._out.flush()
@@ -49,12 +49,13 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
-def _camel(value: Any) -> Any:
+def camel(value: Any) -> Any:
+    """The same value with the names of all members in camelCase."""
     match value:
         case dict():
-            return {_camel_name(key): _camel(item) for key, item in value.items()}
+            return {_camel_name(key): camel(item) for key, item in value.items()}
         case list() | tuple():
-            return [_camel(item) for item in value]
+            return [camel(item) for item in value]
         case _:
             return value
 
