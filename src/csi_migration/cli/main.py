@@ -12,6 +12,7 @@ from csi_migration.cli.all import migrate_all
 from csi_migration.cli.preflight import preflight
 from csi_migration.cli.resume import resume
 from csi_migration.cli.rollback import rollback
+from csi_migration.cli.status import status
 from csi_migration.model.errors import ExitCode, ToolError
 
 TOOL = "statefulset-csi-migration-tool"
@@ -41,6 +42,7 @@ cli.add_command(preflight)
 rolling_migration.add_command(migrate_all)
 rolling_migration.add_command(resume)
 rolling_migration.add_command(rollback)
+rolling_migration.add_command(status)
 
 
 def main() -> NoReturn:

@@ -1,0 +1,156 @@
+"""A migration that was begun, to be looked at: no lock, no Lease, nothing written.
+
+The working directory is read before the cluster, so that what is wrong with it is
+said without any connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from csi_migration.engine.lease import is_at_work, lease_name
+from csi_migration.engine.observe import Observer
+from csi_migration.engine.start import require_cluster
+from csi_migration.engine.systems import Systems
+from csi_migration.engine.whole_set import known_sets_in
+from csi_migration.journal.peek import Peek
+from csi_migration.journal.plan_file import PLAN, plan_from
+from csi_migration.journal.record import Done, Failed, Intent, Record, RunEnded, RunStarted
+from csi_migration.kube import resources
+from csi_migration.model.errors import ExitCode
+from csi_migration.model.objects import Raw
+from csi_migration.model.plan import MigrationPlan, ReplicaPlan, Window
+from csi_migration.model.status import LastRun, LeaseStatus, RunState, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the read-only commands work with.
+
+    Attributes:
+        systems: where to look.
+        found: the working directory.
+        plan: the migration in it.
+        lease: beside the set; None when there is none.
+        known_sets: uids of the sets that this migration made.
+    """
+
+    systems: Systems
+    found: Peek
+    plan: MigrationPlan
+    lease: LeaseStatus | None
+    known_sets: frozenset[str]
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a run is changing things right now."""
+        return self.lease is not None and self.lease.is_alive
+
+    @property
+    def window(self) -> Window:
+        """The window of the last run."""
+        return Window(self.found.arguments.get("window", Window.REPLICA.value))
+
+    def observer(self, replica: ReplicaPlan) -> Observer:
+        """Looks at one replica."""
+        return Observer(self.systems, self.plan, replica, known_sets=self.known_sets)
+
+
+def plan_in(found: Peek) -> MigrationPlan:
+    """The plan in a working directory.
+
+    Raises:
+        UsageError: the run ended before it was saved.
+        JournalUnreadable: it is gone, was changed, or is of another version.
+    """
+    return plan_from(found.load(PLAN))
+
+
+def session(systems: Systems, found: Peek, plan: MigrationPlan) -> Session:
+    """A session on the cluster that the migration was begun in.
+
+    Raises:
+        UsageError: it is another cluster.
+        KubernetesError: it could not be read.
+    """
+    require_cluster(systems, found.identity)
+    lease = systems.client.find(resources.LEASES, lease_name(plan.statefulset), plan.namespace)
+    return Session(
+        systems,
+        found,
+        plan,
+        lease_status(lease, datetime.now(UTC)) if lease else None,
+        frozenset(known_sets_in(found.records)),
+    )
+
+
+def lease_status(lease: Raw, now: datetime) -> LeaseStatus:
+    """Who holds the Lease, and whether it is at work."""
+    spec = lease["spec"]
+    renewed = spec.get("renewTime")
+    seconds = (now - datetime.fromisoformat(renewed)).total_seconds() if renewed else 0.0
+    return LeaseStatus(
+        holder=spec.get("holderIdentity") or "unknown",
+        since=spec.get("acquireTime") or "",
+        seconds=max(seconds, 0.0),
+        is_alive=is_at_work(lease, now),
+    )
+
+
+def last_run(found: Peek, *, is_at_work: bool) -> LastRun:
+    """The last run of the directory, and what has become of it."""
+    start = next((r for r in reversed(found.records) if isinstance(r, RunStarted)), None)
+    last = found.records[-1]
+    end = last if isinstance(last, RunEnded) else None
+    return LastRun(
+        command=found.last_command,
+        tool_version=start.tool_version if start else found.identity.tool_version,
+        started=start.time if start else found.records[0].time,
+        state=_state(end, is_at_work=is_at_work),
+        ended=end.time if end else "",
+        exit_code=end.exit_code if end else None,
+        told=end.state if end else "",
+    )
+
+
+def _state(end: RunEnded | None, *, is_at_work: bool) -> RunState:
+    if end is None:
+        return RunState.AT_WORK if is_at_work else RunState.KILLED
+    return RunState.FINISHED if end.exit_code == ExitCode.DONE else RunState.STOPPED
+
+
+def writes_in(records: tuple[Record, ...]) -> tuple[Write, ...]:
+    """The writes that were done or whose outcome is open, in the journal's order.
+
+    A run that reached its goal has looked at everything, so what was open before
+    its end is settled.
+    """
+    answers = {r.intent: r for r in records if isinstance(r, Done | Failed)}
+    settled = max((r.seq for r in records if _is_success(r)), default=0)
+    return tuple(
+        _write(r, answers.get(r.seq))
+        for r in records
+        if isinstance(r, Intent) and _counts(r, answers.get(r.seq), settled)
+    )
+
+
+def _is_success(record: Record) -> bool:
+    return isinstance(record, RunEnded) and record.exit_code == ExitCode.DONE
+
+
+def _counts(intent: Intent, answer: Done | Failed | None, settled: int) -> bool:
+    return isinstance(answer, Done) or (answer is None and intent.seq > settled)
+
+
+def _write(intent: Intent, answer: Done | Failed | None) -> Write:
+    result = answer.result if isinstance(answer, Done) else {}
+    return Write(
+        action=intent.action,
+        kind=intent.object.kind,
+        name=intent.object.name,
+        uid=intent.object.uid,
+        result=str(result.get("uid") or result.get("diskId") or ""),
+        is_open=answer is None,
+        time=intent.time,
+    )
