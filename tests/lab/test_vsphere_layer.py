@@ -128,6 +128,13 @@ def test_the_datacenters_path_has_its_folder(session: Session) -> None:
     assert session.about.api_version == "8.0.3.0"
 
 
+def test_every_node_is_found_by_the_uuid_that_kubernetes_knows(lab: Lab, session: Session) -> None:
+    known = inventory.machines_by_uuid(session)
+    nodes = lab.cluster().list("Node")
+    uuids = [node["spec"]["providerID"].removeprefix("vsphere://").lower() for node in nodes]
+    assert [known[each] for each in uuids] == [node["metadata"]["name"] for node in nodes]
+
+
 def test_a_vmdk_is_located_with_its_size(disks: Disks, path: DiskPath) -> None:
     file = disks.locate(path)
     assert file.path == path

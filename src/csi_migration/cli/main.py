@@ -13,6 +13,7 @@ from csi_migration.cli.preflight import preflight
 from csi_migration.cli.resume import resume
 from csi_migration.cli.rollback import rollback
 from csi_migration.cli.status import status
+from csi_migration.cli.verify import verify
 from csi_migration.model.errors import ExitCode, ToolError
 
 TOOL = "statefulset-csi-migration-tool"
@@ -43,6 +44,7 @@ rolling_migration.add_command(migrate_all)
 rolling_migration.add_command(resume)
 rolling_migration.add_command(rollback)
 rolling_migration.add_command(status)
+rolling_migration.add_command(verify)
 
 
 def main() -> NoReturn:

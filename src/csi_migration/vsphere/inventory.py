@@ -19,6 +19,7 @@ _PAGE = 500
 _POWER = "runtime.powerState"
 _POWERED_OFF = "poweredOff"
 _DEVICES = "config.hardware.device"
+_UUID = "config.uuid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,15 @@ def hardware(session: Session) -> Hardware:
     """
     machines = properties(session, vim.VirtualMachine, ["name", _POWER, _DEVICES])
     return hardware_of(machines)
+
+
+def machines_by_uuid(session: Session) -> dict[str, str]:
+    """The name of every VM by its BIOS uuid, which Kubernetes knows its nodes by.
+
+    (cloud-provider-vsphere: `vsphere://UUID` in a node's providerID.)
+    """
+    found = properties(session, vim.VirtualMachine, ["name", _UUID])
+    return {str(m.values[_UUID]).lower(): _name(m) for m in found if m.values.get(_UUID)}
 
 
 def hardware_of(machines: Iterable[Properties]) -> Hardware:
