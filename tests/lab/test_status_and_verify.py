@@ -123,6 +123,17 @@ def test_status_before_the_first_swap_finds_everything_in_its_place(trial: Start
     assert told["disagreements"] == []
 
 
+def test_status_warns_of_a_volume_that_somebody_set_back_to_delete(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    volume = made.volumes()["data-web-0"]["metadata"]["name"]
+    with begun(made, *QUICK) as running:
+        kill(running)
+        set_policy(made, volume, "Delete")
+    (only,) = looked(made, "status")["disagreements"]
+    assert (only["id"], only["subject"]) == ("policy-changed", f"pv/{volume}")
+    assert "would delete the disk" in only["resolution"]
+
+
 def test_status_names_a_claim_that_somebody_else_made(trial: StartTrial) -> None:
     made = trial(replicas=1)
     with begun(made, *QUICK) as running, held(made, CLAIM, "data-web-0"):
@@ -225,6 +236,20 @@ def test_a_migration_that_was_taken_back_is_verified_in_tree(trial: StartTrial) 
         "in-tree",
     )
     assert (status["disagreements"], status["rollback"]) == ([], "")
+
+
+def test_a_set_of_which_one_replica_was_taken_back_is_verified_on_both_sides(
+    trial: StartTrial,
+) -> None:
+    made = trial(replicas=2)
+    assert made.migrate(*QUICK, "--window", "run").exit_code == 0
+    run = asked("rollback", made.directory, *QUICK, "--yes", "--replica", "1")
+    assert run.exit_code == 0, str(run)
+    assert looked(made, "verify")["summary"]["problem"] == 0
+    status = looked(made, "status")
+    assert [each["side"] for each in status["replicas"]] == ["in-tree", "CSI"]
+    assert (status["disagreements"], status["window"]) == ([], "run")
+    assert "resume" in status["resume"]
 
 
 def test_a_damaged_journal_is_refused(trial: StartTrial, tmp_path: Path) -> None:
