@@ -157,9 +157,10 @@ def _delete(client: Client, namespace: str, item: Raw, guard: Guard) -> None:
     guard()
     try:
         client.delete(resources.CONFIG_MAPS, name_of(item), namespace, uid=uid_of(item))
-    except (Conflict, NotFound):
-        return  # that very one is gone, which is what was wanted
-    except MaybeApplied:
+    except NotFound:
+        return
+    except (Conflict, MaybeApplied):
+        # A 409 tells of another uid, which is what was wanted, or of a server in trouble.
         found = client.find(resources.CONFIG_MAPS, name_of(item), namespace)
         if found is not None and uid_of(found) == uid_of(item) and not is_terminating(found):
             raise

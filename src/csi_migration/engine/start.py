@@ -163,7 +163,7 @@ def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
     with WorkingDirectory.open(directory) as held:
         if PLAN in held.journal.saved_files():
             return False
-        _require_cluster(systems, held.identity)
+        require_cluster(systems, held.identity)
         identity, client = held.identity, systems.client
         lease = Lease.take(client, identity.namespace, identity.statefulset)
         cluster_backup.remove(client, identity, lease.require)
