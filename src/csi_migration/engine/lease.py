@@ -7,6 +7,7 @@ a run that finds it taken over stops before its next write.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import socket
@@ -34,6 +35,7 @@ _TRUSTED_SECONDS = 45.0
 # Clocks differ: a holder that is alive shows it within this time.
 _WATCH_SECONDS = 15.0
 
+_TAKE_TRIES = 4
 _RELEASE_SECONDS = 15.0
 _RELEASE_PAUSE_SECONDS = 1.0
 _PROCESS = "csi-migration/process"
@@ -95,6 +97,13 @@ class Lease:
         Raises:
             Locked: another run holds it.
         """
+        for _ in range(_TAKE_TRIES):
+            with contextlib.suppress(Conflict):  # somebody wrote it: whoever that was, look again
+                return cls._take(client, namespace, statefulset)
+        raise _locked(client.get(resources.LEASES, lease_name(statefulset), namespace))
+
+    @classmethod
+    def _take(cls, client: Client, namespace: str, statefulset: str) -> Lease:
         name = lease_name(statefulset)
         found = client.find(resources.LEASES, name, namespace)
         if found is None:
@@ -107,11 +116,7 @@ class Lease:
             time.sleep(_WATCH_SECONDS)
         found["spec"] |= _claim_of_ours(found["spec"].get("leaseTransitions", 0) + 1)
         found["metadata"].setdefault("annotations", {})[_PROCESS] = this_process()
-        try:
-            taken = client.replace(resources.LEASES, name, found, namespace)
-        except Conflict as error:
-            raise _locked(found) from error
-        return cls(client, namespace, taken)
+        return cls(client, namespace, client.replace(resources.LEASES, name, found, namespace))
 
     @classmethod
     def _create(cls, client: Client, namespace: str, name: str) -> Lease:
