@@ -1,20 +1,24 @@
-"""A replica, its disks and everybody who acts on them, as plain state.
+"""A replica, its disks and what the tool writes to them, as plain state.
 
-Only what the decision can tell apart is modelled. Others (garbage collector,
-kubelet, attacher, syncer, controllers) act in `others_act`, at most one at a time.
+Only what the decision can tell apart is modelled, and everything can be hashed, so
+that all reachable worlds can be counted. Who else acts is in `replica_others`, what
+must never happen in `replica_harm`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import Act, Action, Look, LookAt
 
-ABSENT, OLD, NEW = Presence.ABSENT, Presence.OLD, Presence.NEW
+ABSENT, OLD, NEW, FOREIGN = Presence.ABSENT, Presence.OLD, Presence.NEW, Presence.FOREIGN
+
+Known = dict[LookAt, Hashable]
+"""What was looked at, and the answers."""
 
 
 def claim_plan(name: str) -> ClaimPlan:
@@ -40,7 +44,7 @@ def replica_plan(*claims: str) -> ReplicaPlan:
     return ReplicaPlan(
         ordinal=2,
         pod="web-2",
-        pod_uid="pod-old",
+        pod_uid="pod-first",
         pod_manifest={},
         node="node-1",
         grace_seconds=30.0,
@@ -48,91 +52,241 @@ def replica_plan(*claims: str) -> ReplicaPlan:
     )
 
 
-@dataclass(frozen=True)
-class ClaimState:
-    """`claim` and volumes as Presence; the flags are vCenter's and the controllers'."""
+@dataclass(frozen=True, slots=True)
+class VolumeState:
+    """`ref` is the uid in its claimRef: 0 for a claim by name only, None for no claimRef."""
 
-    claim: Presence = OLD
-    bound: bool = True
-    old_volume: Presence = OLD
+    presence: Presence = ABSENT
     retain: bool = True
-    new_volume: Presence = ABSENT
+    ref: int | None = 0
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimState:
+    """A claim, its two volumes and their one disk.
+
+    `holder` is the side for which the disk is attached, FOREIGN for a VM that is
+    none of the cluster's business; `events` is what the syncer has not worked off
+    yet: True to register the disk in CNS, False to let go of it; `is_lost` is the
+    phase of a claim whose volume vanished under it.
+    """
+
+    name: str = "data"
+    presence: Presence = OLD
+    uid: int = 1
+    terminating: bool = False
+    old: VolumeState = VolumeState(OLD, ref=1)
+    new: VolumeState = VolumeState()
+    holder: Presence = OLD
     is_disk: bool = False
     is_kept: bool = False
+    is_moved: bool = False
     registered: bool = True
-    claim_terminating: bool = False
-    volume_terminating: bool = False
+    events: tuple[bool, ...] = ()
+    is_lost: bool = False
+
+    @property
+    def stands(self) -> bool:
+        return self.presence in (OLD, NEW) and not self.terminating
+
+    @property
+    def volume(self) -> VolumeState:
+        """The volume that the claim names."""
+        return self.volume_of(NEW if self.presence is NEW else OLD)
+
+    def volume_of(self, side: Presence) -> VolumeState:
+        return self.new if side is NEW else self.old
+
+    @property
+    def is_bound(self) -> bool:
+        is_there = self.presence in (OLD, NEW) and self.volume.presence is self.presence
+        return is_there and self.volume.ref == self.uid
+
+    @property
+    def is_bindable(self) -> bool:
+        volume = self.volume
+        is_there = self.stands and volume.presence is self.presence and not volume.terminating
+        return is_there and not self.is_lost and volume.ref in (0, self.uid)
+
+    def is_released(self, volume: VolumeState) -> bool:
+        if volume.presence is ABSENT or not volume.ref:
+            return False
+        return self.presence is ABSENT or self.uid != volume.ref
+
+    def free_uid(self) -> int:
+        """The least one that nothing carries, so that the number of worlds stays finite."""
+        return min({1, 2, 3, 4} - {self.uid, self.old.ref, self.new.ref})
 
 
-@dataclass(frozen=True)
-class World:
-    """Everything about one replica. `violations` collects what must never happen."""
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """`csi_templates` are those that it has, or had while it is absent."""
 
-    statefulset: Presence = OLD
-    set_uid: str = "set-1"
-    pod: Presence = OLD
-    pod_owner: str = "set-1"
-    pod_terminating: bool = False
+    presence: Presence = OLD
+    uid: int = 1
+    terminating: bool = False
+    spec_changed: bool = False
+    csi_templates: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether its controller does anything."""
+        return self.presence is not ABSENT and not self.terminating
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """`owner` is 0 for an orphan; `is_first` tells the one that was backed up."""
+
+    presence: Presence = OLD
+    owner: int = 1
+    terminating: bool = False
     ready: bool = True
-    attached: bool = True
-    claims: dict[str, ClaimState] = field(default_factory=dict)
-    violations: tuple[str, ...] = ()
+    is_first: bool = True
 
 
-def seen_in(world: World, looked: frozenset[LookAt], plan: ReplicaPlan) -> ReplicaSeen:
-    """What an observer tells who has looked at just these things."""
-    return ReplicaSeen(
-        statefulset=SetSeen(world.statefulset, uid=world.set_uid),
-        pod=PodSeen(
-            world.pod,
-            terminating=world.pod_terminating,
-            owner=world.pod_owner,
-            ready=world.ready and not world.pod_terminating,
+GONE = PodState(ABSENT, owner=0, ready=False, is_first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything about one replica.
+
+    `disturbed` names what somebody else did to it, `harm` what must never happen.
+    """
+
+    claims: tuple[ClaimState, ...]
+    statefulset: SetState = SetState()
+    pod: PodState = PodState()
+    others_gone: bool = False
+    disturbed: frozenset[str] = frozenset()
+    harm: frozenset[str] = frozenset()
+
+    def claim(self, name: str) -> ClaimState:
+        return next(state for state in self.claims if state.name == name)
+
+    def with_claim(self, changed: ClaimState) -> World:
+        claims = tuple(changed if s.name == changed.name else s for s in self.claims)
+        return replace(self, claims=claims)
+
+    def harmed(self, *harm: str) -> World:
+        return replace(self, harm=self.harm | set(harm)) if harm else self
+
+
+def in_tree_world(plan: ReplicaPlan) -> World:
+    return World(claims=tuple(ClaimState(claim.name) for claim in plan.claims))
+
+
+def csi_world(plan: ReplicaPlan) -> World:
+    """As a migration leaves it, its volumes Retain."""
+    return World(
+        claims=tuple(
+            ClaimState(
+                claim.name,
+                presence=NEW,
+                old=VolumeState(),
+                new=VolumeState(NEW, ref=1),
+                holder=NEW,
+                is_disk=True,
+                is_kept=True,
+            )
+            for claim in plan.claims
         ),
-        claims={c.name: _claim_seen(c, world.claims[c.name], looked) for c in plan.claims},
-        attached_by=_if_looked(LookAt(Look.ATTACHMENTS), looked, world.attached, "vm node-1"),
-        left_owned=_if_looked(LookAt(Look.ORPHANS), looked, bool(world.pod_owner), "pod/web-2"),
+        statefulset=SetState(NEW, csi_templates=True),
+        pod=PodState(is_first=False),
     )
 
 
-def _if_looked(
-    at: LookAt, looked: frozenset[LookAt], holds: bool, word: str
-) -> tuple[str, ...] | None:
-    if at not in looked:
-        return None
-    return (word,) if holds else ()
+# What is seen -----------------------------------------------------------------
 
 
-def _claim_seen(plan: ClaimPlan, state: ClaimState, looked: frozenset[LookAt]) -> ClaimSeen:
-    looked_up = LookAt(Look.DISK, plan.name) in looked
-    disk = Disk("fcd", "n", plan.file.path, 0, state.is_kept) if state.is_disk else None
+def seen_in(world: World, known: Known, plan: ReplicaPlan, *, to_csi: bool) -> ReplicaSeen:
+    """What an observer tells who has looked at just these things."""
+    statefulset, pod = world.statefulset, world.pod
+    is_away = statefulset.presence is ABSENT
+    return ReplicaSeen(
+        statefulset=SetSeen(
+            statefulset.presence,
+            uid="" if is_away else f"set-{statefulset.uid}",
+            terminating=statefulset.terminating,
+            spec_changed=statefulset.spec_changed,
+            templates_differ=not is_away and statefulset.csi_templates is not to_csi,
+        ),
+        pod=PodSeen(
+            pod.presence,
+            uid="pod-first" if pod.is_first else "pod-later",
+            terminating=pod.terminating,
+            owner=f"set-{pod.owner}" if pod.owner else "",
+            ready=pod.ready and not pod.terminating,
+        ),
+        claims={c.name: _claim_seen(world.claim(c.name), known) for c in plan.claims},
+        attached_by=known.get(LookAt(Look.ATTACHMENTS)),  # type: ignore[arg-type]
+        left_owned=known.get(LookAt(Look.ORPHANS)),  # type: ignore[arg-type]
+        others_gone=("web-1",) if world.others_gone and is_away else (),
+    )
+
+
+def _claim_seen(state: ClaimState, known: Known) -> ClaimSeen:
+    at_disk = LookAt(Look.DISK, state.name)
     return ClaimSeen(
-        claim=Seen(state.claim, terminating=state.claim_terminating),
-        bound=state.bound,
-        old_volume=Seen(state.old_volume, terminating=state.volume_terminating),
-        retain=state.retain,
-        new_volume=Seen(state.new_volume),
-        disk=disk if looked_up else None,
-        disk_looked_up=looked_up,
-        registered=state.registered if LookAt(Look.REGISTRATION, plan.name) in looked else None,
+        claim=Seen(state.presence, terminating=state.terminating),
+        bound=state.is_bound,
+        old_volume=Seen(state.old.presence, terminating=state.old.terminating),
+        retain=state.old.retain,
+        released=(state.is_released(state.old), state.is_released(state.new)),
+        new_volume=Seen(state.new.presence, terminating=state.new.terminating),
+        new_retain=state.new.retain,
+        disk=known.get(at_disk),  # type: ignore[arg-type]
+        disk_looked_up=at_disk in known,
+        registered=known.get(LookAt(Look.REGISTRATION, state.name)),  # type: ignore[arg-type]
     )
 
 
-def perform(world: World, act: Act) -> World:
-    """The world right after the tool's write, with what it broke noted."""
-    world = _with_violations(world, act)
+def answer(world: World, at: LookAt, known: Known) -> Hashable:
+    """What a look finds out."""
+    match at.look:
+        case Look.ORPHANS:
+            return ("pod/web-2",) if world.pod.owner else ()
+        case Look.ATTACHMENTS:
+            return tuple(f"{s.name}: {s.holder}" for s in world.claims if s.holder is not ABSENT)
+        case Look.DISK:
+            return _disk(world.claim(at.claim))
+        case Look.REGISTRATION:
+            # CNS is asked for an id, and the id comes from the disk.
+            return known[LookAt(Look.DISK, at.claim)] is not None and _knows(world, at.claim)
+
+
+def _knows(world: World, claim: str) -> bool:
+    return world.claim(claim).registered
+
+
+def _disk(state: ClaimState) -> Disk | None:
+    if not state.is_disk:
+        return None
+    folder = "elsewhere" if state.is_moved else "kubevols"
+    return Disk("fcd", "n", DiskPath("ds", f"{folder}/{state.name}.vmdk"), 0, state.is_kept)
+
+
+# What the tool writes -----------------------------------------------------------
+
+
+def perform(world: World, act: Act, *, csi_templates: bool) -> World:
+    """The world right after the tool's write, its harm not judged yet."""
     if act.claim:
-        state = _on_claim(world.claims[act.claim], act.action)
-        return replace(world, claims=world.claims | {act.claim: state})
+        return world.with_claim(_on_claim(world.claim(act.claim), act.action))
+    statefulset = world.statefulset
     match act.action:
         case Action.OPEN_WINDOW:
-            return replace(world, statefulset=ABSENT, set_uid="")
+            return replace(world, statefulset=replace(statefulset, terminating=True))
         case Action.DELETE_POD:
-            return replace(world, pod_terminating=True)
+            return replace(world, pod=replace(world.pod, terminating=True))
         case Action.CREATE_POD:
-            return replace(world, pod=NEW, ready=False, pod_owner="", pod_terminating=False)
+            made = PodState(NEW, owner=0, ready=False, is_first=False)
+            return replace(world, pod=made)
         case _:
-            return replace(world, statefulset=NEW, set_uid="set-2")
+            uid = min({1, 2} - {world.pod.owner})
+            return replace(world, statefulset=SetState(NEW, uid, csi_templates=csi_templates))
 
 
 def _on_claim(state: ClaimState, action: Action) -> ClaimState:
@@ -141,93 +295,17 @@ def _on_claim(state: ClaimState, action: Action) -> ClaimState:
             return replace(state, is_disk=True)
         case Action.PROTECT_DISK:
             return replace(state, is_kept=True)
-        case Action.DELETE_CLAIM:
-            return replace(state, claim_terminating=True, bound=False)
+        case Action.DELETE_CLAIM | Action.DELETE_CSI_CLAIM:
+            return replace(state, terminating=True)
         case Action.DELETE_VOLUME:
-            return replace(state, volume_terminating=True)
+            return replace(state, old=replace(state.old, terminating=True))
+        case Action.DELETE_CSI_VOLUME:
+            return replace(state, new=replace(state.new, terminating=True))
         case Action.CREATE_VOLUME:
-            return replace(state, new_volume=NEW)
+            return replace(state, new=VolumeState(NEW), events=(*state.events, True))
+        case Action.RESTORE_VOLUME:
+            return replace(state, old=VolumeState(OLD), events=(*state.events, True))
+        case Action.CREATE_CLAIM:
+            return replace(state, presence=NEW, uid=state.free_uid())
         case _:
-            return replace(state, claim=NEW, bound=False)
-
-
-def _with_violations(world: World, act: Act) -> World:
-    return replace(world, violations=world.violations + tuple(_broken_by(world, act)))
-
-
-def _broken_by(world: World, act: Act) -> Iterator[str]:
-    """What never happens, judged without the decision's help."""
-    if act.claim:
-        yield from _broken_on_claim(world, world.claims[act.claim], act.action)
-    # On its old volume a pod is safe: Kubernetes knows that attachment as its own.
-    on_new_volumes = any(s.new_volume is NEW for s in world.claims.values())
-    if act.action is Action.CREATE_POD and world.attached and on_new_volumes:
-        yield "started a pod on a disk that is held elsewhere"
-    if act.action is Action.DELETE_POD and world.pod_owner:
-        yield "deleted a pod that still belonged to a set"
-    if act.action is Action.CLOSE_WINDOW and not _all_claims_there(world):
-        yield "brought the set back while a claim was missing"
-
-
-def _broken_on_claim(world: World, state: ClaimState, action: Action) -> Iterator[str]:
-    if action in (Action.DELETE_CLAIM, Action.DELETE_VOLUME):
-        yield from _broken_by_deletion(world, state)
-    if action is Action.DELETE_VOLUME and state.claim is not ABSENT:
-        yield "deleted a volume before its claim was gone"
-    if action is Action.CREATE_VOLUME and state.old_volume is not ABSENT:
-        yield "made the new volume before the old one was gone"
-    if action is Action.CREATE_VOLUME and state.registered:
-        yield "made the new volume while CNS had the old one"
-
-
-def _broken_by_deletion(world: World, state: ClaimState) -> Iterator[str]:
-    if not state.retain:
-        yield "deleted what is not Retain"
-    if world.attached or world.pod is not ABSENT:
-        yield "deleted what is held"
-    if not (state.is_disk and state.is_kept):
-        yield "deleted what is no protected FCD yet"
-    if world.statefulset is not ABSENT:
-        yield "deleted under a live controller"
-
-
-def _all_claims_there(world: World) -> bool:
-    return all(state.claim is not ABSENT and state.bound for state in world.claims.values())
-
-
-def others_act(world: World) -> World:
-    """One thing that somebody else does by itself; the same world if nothing is left."""
-    for later in _others(world):
-        return later
-    return world
-
-
-def _others(world: World) -> Iterator[World]:
-    if world.pod is not ABSENT and world.statefulset is ABSENT and world.pod_owner:
-        yield replace(world, pod_owner="")
-    if world.pod_terminating:
-        yield replace(world, pod=ABSENT, pod_terminating=False, ready=False)
-    if world.pod is ABSENT and world.attached:
-        yield replace(world, attached=False)
-    if ABSENT not in (world.pod, world.statefulset) and world.pod_owner != world.set_uid:
-        yield replace(world, pod_owner=world.set_uid)
-    if world.pod is ABSENT and world.statefulset is not ABSENT and _all_claims_there(world):
-        yield replace(world, pod=OLD, pod_owner=world.set_uid, ready=False)
-    if world.pod is not ABSENT and not world.ready and _all_claims_there(world):
-        yield replace(world, ready=True, attached=True)
-    for name, state in world.claims.items():
-        for later in _others_on_claim(state):
-            yield replace(world, claims=world.claims | {name: later})
-
-
-def _others_on_claim(state: ClaimState) -> Iterator[ClaimState]:
-    if state.claim_terminating:
-        yield replace(state, claim=ABSENT, claim_terminating=False)
-    if state.volume_terminating:
-        yield replace(state, old_volume=ABSENT, volume_terminating=False)
-    if state.old_volume is ABSENT and state.new_volume is ABSENT and state.registered:
-        yield replace(state, registered=False)
-    if state.new_volume is NEW and not state.registered:
-        yield replace(state, registered=True)
-    if state.claim is NEW and state.new_volume is NEW and not state.bound:
-        yield replace(state, bound=True)
+            return replace(state, presence=OLD, uid=state.free_uid())

@@ -1,183 +1,195 @@
-"""Every swap, from every state that a crash can leave, ends well and harms nothing."""
+"""A swap as it should go, and the single states in which it must hold still."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csi_migration.decide.next_step import next_step, retreat_step
-from csi_migration.model.plan import ReplicaPlan, Window
-from csi_migration.model.seen import Presence, ReplicaSeen
-from csi_migration.model.step import Act, Action, AwaitIt, Finished, LookAt, Refuse, Step
+from csi_migration.model.plan import Direction, ReplicaPlan, Window
+from csi_migration.model.step import Act, Action, AwaitIt, Finished, Refuse, Step
+from tests.unit.replica_others import others_act
+from tests.unit.replica_run import NOTHING, Memory, Run, visit
 from tests.unit.replica_world import (
+    ABSENT,
+    FOREIGN,
+    GONE,
+    NEW,
+    OLD,
     ClaimState,
+    PodState,
+    SetState,
+    VolumeState,
     World,
-    others_act,
-    perform,
+    csi_world,
+    in_tree_world,
     replica_plan,
-    seen_in,
 )
 
-Decide = Callable[[ReplicaPlan, ReplicaSeen, Window], Step]
-_ENOUGH_STEPS = 200
+PLANS = {"one claim": replica_plan("data"), "two claims": replica_plan("data", "log")}
+ONE = PLANS["one claim"]
 _A_FEW_STEPS = 6
 
-
-def world_of(plan: ReplicaPlan, state: ClaimState | None = None) -> World:
-    return World(claims={c.name: state or ClaimState() for c in plan.claims})
-
-
-def visit(
-    plan: ReplicaPlan, world: World, window: Window, decide: Decide = next_step
-) -> Iterator[World]:
-    """Every world from this one to the end of the swap; the last one is the end."""
-    looked: frozenset[LookAt] = frozenset()
-    for _ in range(_ENOUGH_STEPS):
-        yield world
-        step = decide(plan, seen_in(world, looked, plan), window)
-        match step:
-            case Finished():
-                return
-            case Refuse(reason):
-                pytest.fail(f"refused: {reason} in {world}")
-            case LookAt():
-                looked |= {step}
-            case AwaitIt():
-                later = others_act(world)
-                assert later != world, f"waits for nobody: {step} in {world}"
-                world, looked = later, frozenset()
-            case Act():
-                world, looked = perform(world, step), frozenset()
-    pytest.fail("the swap does not end")
+each_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+each_window = pytest.mark.parametrize("window", list(Window))
 
 
-def goal(plan: ReplicaPlan, world: World, window: Window) -> bool:
-    swapped = all(
-        s.claim is Presence.NEW and s.bound and s.old_volume is Presence.ABSENT and s.registered
-        for s in world.claims.values()
-    )
-    set_back = world.statefulset is Presence.NEW or window is Window.RUN
-    return swapped and set_back and world.ready and len(world.claims) == len(plan.claims)
+def forwards(window: Window = Window.REPLICA, plan: ReplicaPlan = ONE) -> Run:
+    return Run(plan, Direction.TO_CSI, window)
 
 
-PLANS = [replica_plan("data"), replica_plan("data", "log")]
+def back(window: Window = Window.REPLICA, plan: ReplicaPlan = ONE) -> Run:
+    return Run(plan, Direction.TO_IN_TREE, window)
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=["one claim", "two claims"])
-@pytest.mark.parametrize("window", list(Window))
-def test_a_swap_reaches_its_goal_and_breaks_no_rule(plan: ReplicaPlan, window: Window) -> None:
-    *_, end = visit(plan, world_of(plan), window)
-
-    assert goal(plan, end, window)
-    assert end.violations == ()
+def actions(run: Run, world: World) -> Iterator[tuple[Action, str]]:
+    steps = [step for _, _, step in visit(run, world)]
+    acts = (step for step in steps if isinstance(step, Act))
+    # A pod is made at the second asking, after one more look at who holds the disks.
+    return (key for key, _ in itertools.groupby((act.action, act.claim) for act in acts))
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=["one claim", "two claims"])
-@pytest.mark.parametrize("window", list(Window))
-def test_a_swap_that_was_killed_anywhere_goes_on_to_the_same_end(
-    plan: ReplicaPlan, window: Window
-) -> None:
-    worlds = list(visit(plan, world_of(plan), window))
+def test_a_swap_acts_in_the_order_of_the_design() -> None:
+    assert list(actions(forwards(), in_tree_world(ONE))) == [
+        (Action.OPEN_WINDOW, ""),
+        (Action.DELETE_POD, ""),
+        (Action.REGISTER_DISK, "data"),
+        (Action.PROTECT_DISK, "data"),
+        (Action.DELETE_CLAIM, "data"),
+        (Action.DELETE_VOLUME, "data"),
+        (Action.CREATE_VOLUME, "data"),
+        (Action.CREATE_CLAIM, "data"),
+        (Action.CREATE_POD, ""),
+        (Action.CLOSE_WINDOW, ""),
+    ]
 
-    for start in worlds:
-        *_, end = visit(plan, start, window)
-        assert end == worlds[-1]
+
+def test_the_way_back_is_its_mirror() -> None:
+    assert list(actions(back(), csi_world(ONE))) == [
+        (Action.OPEN_WINDOW, ""),
+        (Action.DELETE_POD, ""),
+        (Action.DELETE_CSI_CLAIM, "data"),
+        (Action.DELETE_CSI_VOLUME, "data"),
+        (Action.RESTORE_VOLUME, "data"),
+        (Action.RESTORE_CLAIM, "data"),
+        (Action.CREATE_POD, ""),
+        (Action.CLOSE_WINDOW, ""),
+    ]
+
+
+@each_plan
+@each_window
+def test_a_finished_replica_has_nothing_left_to_do(plan: ReplicaPlan, window: Window) -> None:
+    for run, start in ((forwards(window, plan), csi_world), (back(window, plan), in_tree_world)):
+        assert {type(step) for _, _, step in visit(run, start(plan))} == {Finished}
 
 
 @given(
-    plan=st.sampled_from(PLANS),
+    plan=st.sampled_from(list(PLANS.values())),
     window=st.sampled_from(list(Window)),
     pauses=st.lists(st.integers(0, 3), max_size=10),
 )
 def test_others_may_act_at_any_time_between_two_decisions(
     plan: ReplicaPlan, window: Window, pauses: list[int]
 ) -> None:
-    world = world_of(plan)
+    run, world = forwards(window, plan), in_tree_world(plan)
     for pause in pauses:
         for _ in range(pause):
             world = others_act(world)
-        *_, world = itertools.islice(visit(plan, world, window), _A_FEW_STEPS)
+        *_, (world, _, _) = itertools.islice(visit(run, world), _A_FEW_STEPS)
 
-    *_, end = visit(plan, world, window)
-    assert goal(plan, end, window)
-    assert end.violations == ()
-
-
-def test_a_finished_replica_has_nothing_left_to_do() -> None:
-    plan = PLANS[1]
-    *_, end = visit(plan, world_of(plan), Window.REPLICA)
-
-    assert list(visit(plan, end, Window.REPLICA)) == [end]
+    *_, (end, _, last) = visit(run, world)
+    assert isinstance(last, Finished)
+    assert end.harm == frozenset()
 
 
-def test_an_untouched_replica_is_given_its_pod_and_its_set_back() -> None:
-    plan = PLANS[1]
-    before_the_point_of_no_return = [
-        world
-        for world in visit(plan, world_of(plan), Window.REPLICA)
-        if all(s.claim is Presence.OLD and not s.claim_terminating for s in world.claims.values())
-    ]
-
-    for world in before_the_point_of_no_return:
-        # A pod that is not deleted yet needs no way back.
-        if world.statefulset is Presence.ABSENT and world.pod_owner:
-            continue
-        *_, end = visit(plan, world, Window.REPLICA, retreat_step)
-        assert end.ready
-        assert end.pod is not Presence.ABSENT
-        assert end.statefulset is not Presence.ABSENT
-        assert end.violations == ()
-        assert all(s.claim is Presence.OLD for s in end.claims.values())
+# Single states ----------------------------------------------------------------------
 
 
-def test_there_is_no_way_back_once_a_claim_was_deleted() -> None:
-    plan = PLANS[0]
-    world = world_of(plan, ClaimState(claim=Presence.ABSENT, bound=False))
-    step = retreat_step(plan, seen_in(world, frozenset(), plan), Window.REPLICA)
+def _step(world: World, run: Run | None = None, memory: Memory = NOTHING) -> Step:
+    return (run or forwards()).step(world, memory)
+
+
+def _world(*claims: ClaimState) -> World:
+    return World(claims=claims or (ClaimState(),))
+
+
+MISSING = ClaimState(presence=ABSENT, uid=0)
+AWAY = SetState(ABSENT, uid=0)
+ORPHAN = PodState(owner=0)
+
+
+def test_there_is_no_retreat_once_a_claim_was_deleted() -> None:
+    step = _step(_world(MISSING), replace(forwards(), retreats=True))
 
     assert isinstance(step, Refuse)
 
 
-def _step(world: World, plan: ReplicaPlan = PLANS[0]) -> Step:
-    return next_step(plan, seen_in(world, frozenset(), plan), Window.REPLICA)
+@pytest.mark.parametrize("run", [forwards(), back()], ids=["forwards", "back"])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        ClaimState(old=VolumeState(OLD, ref=1, retain=False)),
+        replace(csi_world(ONE).claims[0], new=VolumeState(NEW, ref=1, retain=False)),
+    ],
+    ids=["in-tree", "CSI"],
+)
+def test_a_volume_that_lost_retain_stops_everything(run: Run, claim: ClaimState) -> None:
+    step = _step(_world(claim), run)
 
-
-def test_a_volume_that_lost_retain_stops_everything() -> None:
-    world = world_of(PLANS[0], ClaimState(retain=False))
-
-    step = _step(world)
     assert isinstance(step, Refuse)
     assert "Retain" in step.reason
 
 
+@pytest.mark.parametrize("run", [forwards(), back()], ids=["forwards", "back"])
 @pytest.mark.parametrize(
     "world",
     [
-        replace(world_of(PLANS[0]), statefulset=Presence.FOREIGN),
-        replace(world_of(PLANS[0]), pod=Presence.FOREIGN),
-        world_of(PLANS[0], ClaimState(claim=Presence.FOREIGN)),
-        world_of(PLANS[0], ClaimState(old_volume=Presence.FOREIGN)),
-        world_of(PLANS[0], ClaimState(new_volume=Presence.FOREIGN)),
+        replace(_world(), statefulset=SetState(FOREIGN)),
+        replace(_world(), pod=PodState(FOREIGN)),
+        _world(ClaimState(presence=FOREIGN)),
+        _world(ClaimState(old=VolumeState(FOREIGN))),
+        _world(ClaimState(new=VolumeState(FOREIGN))),
     ],
     ids=["set", "pod", "claim", "old volume", "new volume"],
 )
-def test_an_object_that_nobody_explains_stops_everything(world: World) -> None:
-    assert isinstance(_step(world), Refuse)
+def test_an_object_that_nobody_explains_stops_everything(world: World, run: Run) -> None:
+    assert isinstance(_step(world, run), Refuse)
 
 
-def test_a_set_beside_a_missing_claim_stops_everything() -> None:
-    world = world_of(PLANS[0], ClaimState(claim=Presence.ABSENT, bound=False))
+@pytest.mark.parametrize("run", [forwards(), back()], ids=["forwards", "back"])
+def test_a_set_beside_a_missing_claim_stops_everything(run: Run) -> None:
+    step = _step(replace(_world(MISSING), pod=GONE), run)
 
-    step = _step(replace(world, pod=Presence.ABSENT))
     assert isinstance(step, Refuse)
     assert "empty volume" in step.reason
 
 
 def test_the_window_opens_only_over_a_ready_replica() -> None:
-    assert isinstance(_step(replace(world_of(PLANS[0]), ready=False)), AwaitIt)
-    assert _step(world_of(PLANS[0])) == Act(Action.OPEN_WINDOW)
+    assert isinstance(_step(replace(_world(), pod=PodState(ready=False))), AwaitIt)
+    assert _step(_world()) == Act(Action.OPEN_WINDOW)
+
+
+def test_a_replica_that_is_not_ready_on_csi_may_go_back() -> None:
+    world = replace(csi_world(ONE), pod=PodState(ready=False))
+
+    assert _step(world, back()) == Act(Action.OPEN_WINDOW)
+
+
+def test_a_pod_that_vanished_elsewhere_needs_the_set_before_another_pod_is_stopped() -> None:
+    for run, world in ((forwards(), in_tree_world(ONE)), (back(), csi_world(ONE))):
+        away = replace(world, statefulset=AWAY, pod=ORPHAN, others_gone=True)
+        assert "vanished" in getattr(_step(away, run), "reason", "")
+
+
+def test_in_a_whole_runs_window_the_set_comes_back_for_a_pod_that_vanished_elsewhere() -> None:
+    claims = csi_world(ONE).claims
+    world = replace(_world(*claims), statefulset=AWAY, pod=ORPHAN)
+
+    assert isinstance(_step(world, forwards(Window.RUN)), Finished)
+    step = _step(replace(world, others_gone=True), forwards(Window.RUN))
+    assert step == Act(Action.CLOSE_WINDOW)
