@@ -180,6 +180,47 @@ def test_a_replica_that_is_not_ready_on_csi_may_go_back() -> None:
     assert _step(world, back()) == Act(Action.OPEN_WINDOW)
 
 
+def test_the_set_stays_away_while_somebody_is_deleting_a_claim_on_csi() -> None:
+    """The pod holds the claim; with both gone, the controller would make an empty one."""
+    going = replace(csi_world(ONE).claims[0], terminating=True)
+    world = replace(_world(going), statefulset=AWAY, pod=ORPHAN)
+
+    assert isinstance(_step(world), Refuse)
+
+
+@pytest.mark.parametrize("run", [forwards(), back()], ids=["forwards", "back"])
+@pytest.mark.parametrize(
+    "claim", [MISSING, ClaimState(terminating=True)], ids=["missing", "going away"]
+)
+def test_the_set_is_not_made_again_with_other_templates_over_such_a_claim(
+    claim: ClaimState, run: Run
+) -> None:
+    world = replace(_world(claim), statefulset=AWAY, pod=ORPHAN)
+    memory = Memory(is_there=True)
+    looked = run.take(world, memory, _step(world, run, memory))
+
+    step = _step(*looked[:1], run, looked[1])
+    assert isinstance(step, Refuse)
+    assert "empty volume" in step.reason
+
+
+def test_going_back_the_disk_of_a_claim_without_its_volume_is_looked_up_before_cns() -> None:
+    claim = ClaimState(old=VolumeState(), holder=ABSENT, is_disk=True, registered=False)
+    world = replace(_world(claim), statefulset=AWAY, pod=GONE)
+
+    acted = list(actions(back(), world))
+    assert acted[0] == (Action.RESTORE_VOLUME, "data")
+
+
+def test_going_back_it_does_not_wait_for_a_volume_that_its_claim_holds() -> None:
+    going = ClaimState(old=VolumeState(OLD, ref=1, terminating=True), holder=ABSENT, is_disk=True)
+    world = replace(_world(going), statefulset=AWAY, pod=GONE)
+
+    *_, (_, _, last) = visit(back(), world)
+    assert isinstance(last, Refuse)
+    assert "somebody is deleting the in-tree volume pvc-data" in last.reason
+
+
 def test_a_pod_that_vanished_elsewhere_needs_the_set_before_another_pod_is_stopped() -> None:
     for run, world in ((forwards(), in_tree_world(ONE)), (back(), csi_world(ONE))):
         away = replace(world, statefulset=AWAY, pod=ORPHAN, others_gone=True)

@@ -20,6 +20,7 @@ from csi_migration.decide.replica_rules import (
     close_the_window,
     delete_csi_volume,
     delete_in_tree_volume,
+    is_in_place,
     is_in_tree,
     is_whole_on_csi,
     orphans_first,
@@ -39,7 +40,7 @@ def back_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
         refusal(plan, seen)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)
-        or bring_the_pod_back(seen, window)
+        or bring_the_pod_back(plan, seen, window)
         or Finished()
     )
 
@@ -55,11 +56,11 @@ def templates_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step
         return refused
     if statefulset.terminating:
         return await_orphaned()
-    if statefulset.presence is Presence.ABSENT:
-        return orphans_first(seen) or Act(Action.CLOSE_WINDOW)
     if statefulset.templates_differ:
         return Act(Action.OPEN_WINDOW)
-    return close_the_window(seen) or Finished()
+    is_away = statefulset.presence is Presence.ABSENT
+    left = orphans_first(seen) if is_away else None
+    return left or close_the_window(plan, seen) or Finished()
 
 
 def _take_the_pod_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
@@ -78,8 +79,7 @@ def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
 
 
 def _know_the_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
-    is_in_place = seen.claim.presence is Presence.OLD and not seen.claim.terminating
-    if is_in_place:
+    if is_in_place(seen):
         return None
     if not seen.disk_looked_up:
         return LookAt(Look.DISK, plan.name)
@@ -98,6 +98,9 @@ def _delete_what_cannot_bind(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     """A run that was interrupted forwards leaves an in-tree volume that remembers its claim."""
     is_released, _ = seen.released
     is_going = seen.old_volume.terminating
+    if is_going and seen.claim.presence is Presence.OLD:
+        # The binding holds it, so waiting for it would never end.
+        return Refuse(f"somebody is deleting the in-tree volume {plan.old_volume}")
     return delete_in_tree_volume(plan, seen) if is_released or is_going else None
 
 

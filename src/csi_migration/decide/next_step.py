@@ -53,7 +53,7 @@ def next_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
         refusal(plan, seen)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)
-        or bring_the_pod_back(seen, window)
+        or bring_the_pod_back(plan, seen, window)
         or Finished()
     )
 
@@ -74,7 +74,7 @@ def retreat_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     set_is_away = seen.statefulset.presence is Presence.ABSENT
     if seen.pod.terminating and not (set_is_away and window is Window.REPLICA):
         return await_pod_gone()
-    step = bring_the_pod_back(seen, window)
+    step = bring_the_pod_back(plan, seen, window)
     never_left = seen.pod.uid == plan.pod_uid
     is_ready_wait = isinstance(step, AwaitIt) and step.wait is Wait.READY
     return Finished() if step is None or (is_ready_wait and never_left) else step

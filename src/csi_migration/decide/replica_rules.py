@@ -30,7 +30,7 @@ DecideOnClaim = Callable[[ClaimPlan, ClaimSeen], Step | None]
 
 def is_untouched(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
     """Whether every claim and volume of the replica is still the in-tree one."""
-    return all(_is_untouched(seen.claims[claim.name]) for claim in plan.claims)
+    return all(is_in_place(seen.claims[claim.name]) for claim in plan.claims)
 
 
 def is_in_tree(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
@@ -48,17 +48,18 @@ def is_whole_on_csi(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
     return all(_is_whole_on_csi(seen.claims[claim.name]) for claim in plan.claims)
 
 
-def _is_untouched(claim: ClaimSeen) -> bool:
+def is_in_place(claim: ClaimSeen) -> bool:
+    """Whether the in-tree claim and its volume stand, and neither is going away."""
     return _stand(Presence.OLD, claim.claim, claim.old_volume)
 
 
 def _is_in_tree(claim: ClaimSeen) -> bool:
     has_csi = claim.new_volume.presence is not Presence.ABSENT
-    return _is_untouched(claim) and claim.bound and not has_csi
+    return is_in_place(claim) and claim.bound and not has_csi
 
 
 def _is_swapped(claim: ClaimSeen) -> bool:
-    return claim.claim.presence is Presence.NEW and claim.bound
+    return _stand(Presence.NEW, claim.claim) and claim.bound
 
 
 def _is_whole_on_csi(claim: ClaimSeen) -> bool:
@@ -266,7 +267,7 @@ def stage_by_stage(
 # The pod comes back, the window closes ----------------------------------------
 
 
-def bring_the_pod_back(seen: ReplicaSeen, window: Window) -> Step | None:
+def bring_the_pod_back(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step | None:
     """Make the pod, then the set; None when the pod is Ready and has its controller.
 
     With a window for the whole run the set stays away, unless another pod needs
@@ -277,19 +278,30 @@ def bring_the_pod_back(seen: ReplicaSeen, window: Window) -> Step | None:
     if seen.pod.presence is Presence.ABSENT and seen.statefulset.presence is Presence.ABSENT:
         return Act(Action.CREATE_POD)
     if window is Window.REPLICA or seen.others_gone:
-        return close_the_window(seen) or await_ready(seen)
+        return close_the_window(plan, seen) or await_ready(seen)
     return await_ready(seen)
 
 
-def close_the_window(seen: ReplicaSeen) -> Step | None:
-    """Bring the set back and see it take the pod."""
+def close_the_window(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
+    """Bring the set back over claims that are all there, and see it take the pod."""
     if seen.statefulset.presence is Presence.ABSENT:
-        return Act(Action.CLOSE_WINDOW)
+        return _missing_claim(plan, seen) or Act(Action.CLOSE_WINDOW)
     if seen.pod.presence is Presence.ABSENT:
         return AwaitIt(Wait.READY, "the StatefulSet's controller is making the pod")
     if seen.pod.owner != seen.statefulset.uid:
         return AwaitIt(Wait.ADOPTED, "the StatefulSet's controller has not adopted the pod yet")
     return None
+
+
+def _missing_claim(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
+    claims = ((c.name, seen.claims[c.name].claim) for c in plan.claims)
+    missing = [name for name, c in claims if c.presence is Presence.ABSENT or c.terminating]
+    if not missing:
+        return None
+    return Refuse(
+        f"claim {', '.join(missing)} is missing or going away: the StatefulSet's "
+        "controller could provision an empty volume"
+    )
 
 
 def await_ready(seen: ReplicaSeen) -> Step | None:
