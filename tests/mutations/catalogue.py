@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-_DECISION = "tests/unit/test_decide_next_step.py"
+_DECISION = "tests/unit/test_decide_next_step.py tests/unit/test_decide_both_ways.py"
 _SAFETY = "tests/lab/test_safety.py"
 
 
@@ -44,7 +44,7 @@ MUTATIONS = (
         "does not wait until nothing holds the disk",
         (
             (
-                "decide/next_step.py",
+                "decide/replica_rules.py",
                 "    if seen.attached_by:\n        return AwaitIt(",
                 "    if False:\n        return AwaitIt(",
             ),
@@ -67,7 +67,7 @@ MUTATIONS = (
                 "",
             ),
             (
-                "decide/next_step.py",
+                "decide/replica_rules.py",
                 "if seen.old_volume.presence is Presence.OLD and not seen.retain:",
                 "if False:",
             ),
@@ -81,11 +81,16 @@ MUTATIONS = (
         (
             (
                 "decide/next_step.py",
-                "        _delete_the_volume,\n        _create_the_volume,\n",
-                "        _create_the_volume,\n        _delete_the_volume,\n",
+                "    delete_in_tree_volume,\n    _delete_what_cannot_bind,\n",
+                "    _delete_what_cannot_bind,\n",
             ),
             (
                 "decide/next_step.py",
+                "    _create_the_volume,\n    _create_the_claim,\n",
+                "    _create_the_volume,\n    delete_in_tree_volume,\n    _create_the_claim,\n",
+            ),
+            (
+                "decide/replica_rules.py",
                 '    if seen.registered:\n        reason = f"CNS still',
                 '    if False:\n        reason = f"CNS still',
             ),
@@ -110,8 +115,8 @@ MUTATIONS = (
         "does not check that the deleted set's pods were orphaned",
         (
             (
-                "decide/next_step.py",
-                "    return _orphans_first(seen) or Act(Action.DELETE_POD)",
+                "decide/replica_rules.py",
+                "    return orphans_first(seen) or Act(Action.DELETE_POD)",
                 "    return Act(Action.DELETE_POD)",
             ),
         ),
@@ -123,8 +128,8 @@ MUTATIONS = (
         (
             (
                 "decide/next_step.py",
-                "        _await_registration,\n        _await_binding,\n",
-                "        _await_registration,\n",
+                "    _await_registration,\n    _await_binding,\n",
+                "    _await_registration,\n",
             ),
         ),
         (_DECISION,),
@@ -151,5 +156,70 @@ def _metadata(""",
             ),
         ),
         ("tests/unit/test_decide_manifests.py",),
+    ),
+    Mutation(
+        "set-over-missing-claim",
+        "brings the StatefulSet back without a look at the claims",
+        (
+            (
+                "decide/replica_rules.py",
+                "return _missing_claim(plan, seen) or Act(Action.CLOSE_WINDOW)",
+                "return Act(Action.CLOSE_WINDOW)",
+            ),
+        ),
+        (_DECISION,),
+    ),
+    Mutation(
+        "back-no-detachment",
+        "going back, does not wait until nothing holds the disk",
+        (
+            (
+                "decide/back_step.py",
+                "    return await_detachment(seen) or stage_by_stage(",
+                "    return stage_by_stage(",
+            ),
+        ),
+        (_DECISION,),
+    ),
+    Mutation(
+        "back-no-retain",
+        "going back, does not mind whether the CSI volume is Retain",
+        (
+            (
+                "decide/replica_rules.py",
+                "if seen.new_volume.presence is Presence.NEW and not seen.new_retain:",
+                "if False:",
+            ),
+        ),
+        (_DECISION, "tests/unit/test_decide_any_world.py"),
+    ),
+    Mutation(
+        "back-before-cns-let-go",
+        "makes the in-tree volume again before CNS let go of the CSI one",
+        (
+            (
+                "decide/back_step.py",
+                'await_unregistered(plan, seen, "CSI") or ',
+                "",
+            ),
+        ),
+        (_DECISION,),
+    ),
+    Mutation(
+        "keeps-what-cannot-bind",
+        "taken up the other way, keeps a volume that remembers a claim that is gone",
+        (
+            (
+                "decide/back_step.py",
+                "return delete_in_tree_volume(plan, seen) if is_released or is_going else None",
+                "return None",
+            ),
+            (
+                "decide/next_step.py",
+                "return delete_csi_volume(plan, seen) if is_released or is_going else None",
+                "return None",
+            ),
+        ),
+        (_DECISION,),
     ),
 )
