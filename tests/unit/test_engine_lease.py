@@ -122,6 +122,31 @@ def test_a_lease_that_was_taken_over_ends_the_run_and_is_left_alone(
     assert cluster.get(resources.LEASES, NAME)["spec"]["holderIdentity"] == "ann@laptop pid 7"
 
 
+def test_before_a_write_it_is_looked_at_even_if_its_renewal_is_not_due(
+    cluster: MemoryCluster,
+) -> None:
+    lease = take(cluster)
+    lease.require()
+    stand(cluster, "ann@laptop pid 7", age=0)
+
+    lease.keep()
+    with pytest.raises(LeaseLost, match="taken over by ann@laptop pid 7"):
+        lease.require()
+    assert cluster.writes == [f"create {NAME}"]
+
+
+def test_a_lease_that_was_deleted_ends_the_run_before_its_next_write(
+    cluster: MemoryCluster,
+) -> None:
+    lease = take(cluster)
+    del cluster.objects[resources.LEASES.plural, NAME]
+
+    with pytest.raises(LeaseLost, match="was deleted"):
+        lease.require()
+    lease.release()
+    assert cluster.writes == [f"create {NAME}"]
+
+
 def test_another_runs_lease_is_not_deleted_on_the_way_out(cluster: MemoryCluster) -> None:
     lease = take(cluster)
     other = cluster.get(resources.LEASES, NAME)

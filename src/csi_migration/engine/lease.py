@@ -153,21 +153,23 @@ class Lease:
         self._renewed = _seconds()
 
     def require(self) -> None:
-        """Like `keep`, but before a write the Lease must surely be ours.
+        """Like `keep`, but before a write the Lease must surely be ours: it is looked at.
 
         Raises:
             LeaseLost: somebody took it over or deleted it.
             ReadFailed: it could not be renewed for too long; ask again.
+            KubernetesError: it could not be looked at; ask again.
         """
         self.keep()
         if _seconds() - self._renewed > _TRUSTED_SECONDS:
             raise ReadFailed("the Lease could not be renewed for a while, so nothing is written")
+        self._recognise()
 
     def _renew_or_recognise(self) -> None:
         try:
             self._renew()
         except (Conflict, NotFound) as error:
-            self._still_ours_or_lost(error)
+            self._lease = self._recognise(error)
 
     def _renew(self) -> None:
         self._lease["spec"]["renewTime"] = _now()
@@ -175,15 +177,21 @@ class Lease:
             resources.LEASES, self._lease["metadata"]["name"], self._lease, self._namespace
         )
 
-    def _still_ours_or_lost(self, error: KubernetesError) -> None:
-        """A renewal whose answer was lost looks like a conflict the next time."""
-        if not self._is_renewed():
+    def _recognise(self, error: KubernetesError | None = None) -> Raw:
+        """The Lease as it stands, if it is still ours.
+
+        A renewal whose answer was lost looks like a conflict (`error`) the next time.
+        """
+        name = self._lease["metadata"]["name"]
+        found = self._client.find(resources.LEASES, name, self._namespace)
+        if found is None or not _is_ours(found):
             self._lost = True
             raise LeaseLost(
-                f"Lease {self._lease['metadata']['name']} was taken by another run or deleted",
-                details=error.details,
-                resolution="See who holds it before you start anything again.",
+                _loss(name, found),
+                details=error.details if error else "",
+                resolution="See that no other run works on this StatefulSet.",
             ) from error
+        return found
 
     def release(self) -> None:
         """Delete the Lease, if it is still the one that was taken; try for a while.
@@ -221,11 +229,10 @@ class Lease:
 
     def _is_renewed(self) -> bool:
         """Whether it is ours in a newer version: a renewal whose answer was lost."""
-        name = self._lease["metadata"]["name"]
-        found = self._client.find(resources.LEASES, name, self._namespace)
-        if found is None or not _is_ours(found):
+        try:
+            self._lease = self._recognise()
+        except LeaseLost:
             return False
-        self._lease = found
         return True
 
 
@@ -236,6 +243,13 @@ def _is_ours(lease: Raw) -> bool:
 def is_at_work(lease: Raw, now: datetime) -> bool:
     """Whether its holder still works, as far as can be told from here."""
     return not (_is_left(lease) or has_expired(lease, now))
+
+
+def _loss(name: str, found: Raw | None) -> str:
+    if found is None:
+        return f"Lease {name} was deleted, so nothing more is written"
+    other = found["spec"].get("holderIdentity", "unknown")
+    return f"Lease {name} was taken over by {other}, so nothing more is written"
 
 
 def _is_left(lease: Raw) -> bool:
