@@ -185,6 +185,21 @@ def test_each_record_is_synced_before_the_call_returns(
     assert [name for name, _, _ in watched.mock_calls] == ["write", "fsync"]
 
 
+@pytest.mark.parametrize("stands_there", [True, False], ids=["replaced", "moved away"])
+def test_a_journal_that_is_no_longer_in_its_place_takes_nothing_more(
+    path: Path, journal: Journal, stands_there: bool
+) -> None:
+    moved = path.rename(path.with_name("moved.jsonl"))
+    if stands_there:
+        path.write_bytes(moved.read_bytes())
+    before = moved.read_bytes()
+
+    for _ in range(2):
+        with pytest.raises(JournalBroken, match="cannot be written"):
+            journal.note("lost")
+    assert moved.read_bytes() == before
+
+
 def test_a_journal_that_cannot_be_made_is_not_half_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ journal is never the judge of what happened. The cluster tells what is.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -181,6 +182,7 @@ class Journal:
         # behind that only a reopening can judge.
         self._trusted = False
         try:
+            self._require_in_place()
             write_all(self._descriptor, line)
             os.fsync(self._descriptor)
         except OSError as error:
@@ -188,6 +190,11 @@ class Journal:
         self._trusted = True
         self._records.append(record)
         self._checksum = checksum
+
+    def _require_in_place(self) -> None:
+        """A file that was moved or removed still takes records, but nobody would find them."""
+        if not os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
+            raise FileNotFoundError(errno.ENOENT, "it was replaced while it was open")
 
     def _cut_to(self, length: int) -> None:
         # Also when nothing is to be cut: the records that were just read may
