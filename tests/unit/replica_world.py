@@ -210,7 +210,7 @@ def seen_in(world: World, known: Known, plan: ReplicaPlan, *, to_csi: bool) -> R
             statefulset.presence,
             uid="" if is_away else f"set-{statefulset.uid}",
             terminating=statefulset.terminating,
-            spec_changed=statefulset.spec_changed,
+            spec_changes=("spec.replicas",) if statefulset.spec_changed else (),
             templates_differ=not is_away and statefulset.csi_templates is not to_csi,
         ),
         pod=PodSeen(

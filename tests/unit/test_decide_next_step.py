@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_migration.model.plan import Direction, ReplicaPlan, Window
-from csi_migration.model.step import Act, Action, AwaitIt, Finished, Refuse, Step
+from csi_migration.model.step import Act, Action, AwaitIt, Finished, Refuse, Retreat, Step
 from tests.unit.replica_others import others_act
 from tests.unit.replica_run import NOTHING, Memory, Run, visit
 from tests.unit.replica_world import (
@@ -121,6 +121,34 @@ def _world(*claims: ClaimState) -> World:
 MISSING = ClaimState(presence=ABSENT, uid=0)
 AWAY = SetState(ABSENT, uid=0)
 ORPHAN = PodState(owner=0)
+
+
+@each_window
+def test_a_pod_that_will_not_go_keeps_no_other_one_from_its_controller(window: Window) -> None:
+    going = replace(ORPHAN, terminating=True)
+    world = replace(_world(ClaimState()), statefulset=AWAY, pod=going, others_gone=True)
+
+    assert isinstance(_step(world, forwards(window)), Retreat)
+    retreating = replace(forwards(window), retreats=True)
+    assert _step(world, retreating) == Act(Action.CLOSE_WINDOW)
+
+
+def test_all_that_nobody_explains_is_said_at_once() -> None:
+    foreign = SetState(FOREIGN, uid=9)
+    world = replace(_world(ClaimState(presence=FOREIGN)), statefulset=foreign)
+
+    step = _step(world)
+    assert isinstance(step, Refuse)
+    assert "StatefulSet again (uid set-9)" in step.reason
+    assert "claim data (uid" in step.reason
+
+
+def test_what_was_changed_about_the_set_is_said() -> None:
+    changed = replace(_world(ClaimState()), statefulset=SetState(spec_changed=True))
+
+    step = _step(changed)
+    assert isinstance(step, Refuse)
+    assert "spec.replicas" in step.reason
 
 
 def test_there_is_no_retreat_once_a_claim_was_deleted() -> None:

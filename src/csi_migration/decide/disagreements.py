@@ -232,14 +232,14 @@ def _other_policy(volume: str, wanted: str, *, is_retain: bool) -> Disagreement:
 def _strangers(plan: MigrationPlan, seen: Mapping[str, ReplicaSeen]) -> Iterator[Disagreement]:
     first = next(iter(seen.values()), None)
     for refusal in set_refusals(first) if first else ():
-        yield Disagreement("unexplained", f"sts/{plan.statefulset}", refusal.reason, _ASK)
+        yield Disagreement("unexplained", f"sts/{plan.statefulset}", refusal, _ASK)
     for replica in plan.replicas:
         yield from _replica_strangers(replica, as_a_run_finds_it(seen[replica.pod]))
 
 
 def _replica_strangers(replica: ReplicaPlan, seen: ReplicaSeen) -> Iterator[Disagreement]:
     for refusal in replica_refusals(replica, seen):
-        yield Disagreement("unexplained", f"pod/{replica.pod}", refusal.reason, _ASK)
+        yield Disagreement("unexplained", f"pod/{replica.pod}", refusal, _ASK)
 
 
 def _claims(plan: MigrationPlan) -> Iterator[ClaimPlan]:

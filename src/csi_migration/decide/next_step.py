@@ -71,8 +71,9 @@ def retreat_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
         return Refuse("a claim of this replica was deleted already, so the only way is forwards")
     # A pod that will not go must not keep the set away: the controller, on the same
     # volumes, waits for it as it always does.
+    wants_the_set = window is Window.REPLICA or bool(seen.others_gone)
     set_is_away = seen.statefulset.presence is Presence.ABSENT
-    if seen.pod.terminating and not (set_is_away and window is Window.REPLICA):
+    if seen.pod.terminating and not (set_is_away and wants_the_set):
         return await_pod_gone()
     step = bring_the_pod_back(plan, seen, window)
     never_left = seen.pod.uid == plan.pod_uid

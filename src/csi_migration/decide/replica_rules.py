@@ -7,7 +7,7 @@ goes on from the same place as one which was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
@@ -74,26 +74,32 @@ def _stand(presence: Presence, *items: Seen) -> bool:
 
 
 def refusal(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
-    """The first thing that neither the backup nor this migration explains."""
-    return next(chain(set_refusals(seen), replica_refusals(plan, seen)), None)
+    """All that neither the backup nor this migration explains."""
+    found = tuple(chain(set_refusals(seen), replica_refusals(plan, seen)))
+    return Refuse("; ".join(found)) if found else None
 
 
-def set_refusals(seen: ReplicaSeen) -> Iterator[Refuse]:
+def set_refusals(seen: ReplicaSeen) -> Iterator[str]:
     """What nothing explains about the StatefulSet."""
     if seen.statefulset.presence is Presence.FOREIGN:
-        yield Refuse(f"somebody else created the StatefulSet again (uid {seen.statefulset.uid})")
-    if seen.statefulset.spec_changed:
-        yield Refuse("somebody changed the StatefulSet's spec since it was backed up")
+        yield f"somebody else created the StatefulSet again (uid {seen.statefulset.uid})"
+    elif seen.statefulset.spec_changes:
+        yield spec_changed(seen.statefulset.spec_changes)
 
 
-def replica_refusals(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[Refuse]:
+def replica_refusals(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[str]:
     """What nothing explains about the replica's pod, claims and volumes."""
     yield from _foreign(f"pod {plan.pod}", seen.pod)
     for claim in plan.claims:
         yield from _claim_refusals(claim, seen.claims[claim.name])
 
 
-def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
+def spec_changed(changes: tuple[str, ...]) -> str:
+    """What a set's changed spec is called, wherever it is noticed."""
+    return f"somebody changed the StatefulSet since it was backed up: {', '.join(changes)}"
+
+
+def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
     yield from _foreign(f"claim {plan.name}", seen.claim)
     yield from _foreign(f"volume {plan.old_volume}", seen.old_volume)
     yield from _foreign(f"volume {plan.new_volume}", seen.new_volume)
@@ -102,28 +108,26 @@ def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
     if seen.new_volume.presence is Presence.NEW and not seen.new_retain:
         yield _no_longer_retain(plan.new_volume)
     if seen.new_volume.terminating and _stand(Presence.NEW, seen.claim):
-        yield Refuse(f"somebody is deleting the new volume {plan.new_volume}")
+        yield f"somebody is deleting the new volume {plan.new_volume}"
     yield from _wrong_disk(plan, seen)
 
 
-def _no_longer_retain(volume: str) -> Refuse:
-    return Refuse(
-        f"the reclaim policy of volume {volume} is no longer Retain; "
+def _no_longer_retain(volume: str) -> str:
+    return (
+        f"the reclaim policy of volume {volume} is no longer Retain, and "
         "going on could destroy its disk"
     )
 
 
-def _wrong_disk(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[Refuse]:
+def _wrong_disk(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
     """A stale catalog names another disk (vsphere-csi-driver issue 3082)."""
     if seen.disk is not None and seen.disk.path != plan.file.path:
-        yield Refuse(
-            f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
-        )
+        yield f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
 
 
-def _foreign(what: str, item: Seen) -> Iterator[Refuse]:
+def _foreign(what: str, item: Seen) -> Iterator[str]:
     if item.presence is Presence.FOREIGN:
-        yield Refuse(f"{what} (uid {item.uid}) was made by somebody else")
+        yield f"{what} (uid {item.uid}) was made by somebody else"
 
 
 # The window opens, the pod goes, nothing holds its disks -----------------------
@@ -132,11 +136,16 @@ def _foreign(what: str, item: Seen) -> Iterator[Refuse]:
 def others_first(seen: ReplicaSeen) -> Retreat | None:
     """A pod that vanished while the set is away is made again by the set's controller only."""
     if seen.others_gone and seen.statefulset.presence is Presence.ABSENT:
-        return Retreat(
-            f"{', '.join(seen.others_gone)} vanished while the StatefulSet is away, "
-            "and only its controller makes it again"
-        )
+        return Retreat(vanished_words(seen.others_gone))
     return None
+
+
+def vanished_words(pods: Sequence[str]) -> str:
+    """Why the set has to come back for these pods."""
+    return (
+        f"{', '.join(pods)} vanished while the StatefulSet is away, "
+        "and only its controller makes it again"
+    )
 
 
 def take_the_pod_away(seen: ReplicaSeen, *, is_whole: bool, needs_ready: bool) -> Step | None:

@@ -10,6 +10,7 @@ from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import missing_claims, require_others_ready
 from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run
+from csi_migration.engine.ways_out import remove_the_set
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Resource, resources
 from csi_migration.model.disk import Disk
@@ -217,9 +218,12 @@ class Actor:
     def _require_no_set(self) -> None:
         """A live controller would fill the claim's place with an empty volume."""
         plan = self._plan
-        if self._systems.client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace):
+        found = self._systems.client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace)
+        if found:
             raise NeedsPerson(
-                "somebody created the StatefulSet again; no claim is deleted under its controller"
+                f"somebody created the StatefulSet again (uid {uid_of(found)}); "
+                "no claim is deleted under its controller",
+                resolution=remove_the_set(plan),
             )
 
     def _delete(self, resource: Resource, name: str, uid: str) -> dict[str, str]:
@@ -257,8 +261,8 @@ def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str
 
 
 def _give_back_the_fields(run: Run, set_before: Raw, uid: str) -> None:
-    run.guard()
     try:
+        run.guard()
         give_back_ownership(run.systems.client, run.plan.namespace, set_before, uid, marked=True)
     except ToolError as error:
         text = f"the owners of the set's fields come back at the end only: {error.message}"

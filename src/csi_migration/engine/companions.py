@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from csi_migration.decide.checks_set import budgets_covering
+from csi_migration.decide.replica_rules import spec_changed
 from csi_migration.engine.run import Run, timeout_of
+from csi_migration.engine.ways_out import put_the_spec_back, remove_the_set
 from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped
 from csi_migration.model.events import Notice
@@ -13,10 +15,12 @@ from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
     controller_uid_of,
+    is_made_by_tool,
     is_ready,
     is_terminating,
     labels_of,
     name_of,
+    spec_changes,
     uid_of,
 )
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
@@ -36,15 +40,17 @@ def pods_by_name(run: Run) -> dict[str, Raw]:
     return {name_of(pod): pod for pod in found if name_of(pod) in names}
 
 
-def await_room(run: Run, replica: ReplicaPlan) -> None:
+def await_room(run: Run, replica: ReplicaPlan, look_after: Callable[[], None]) -> None:
     """Wait until the application can do without this replica.
 
     While the set is there its budgets count; once it is away they take its
     pods for unmanaged ones and say nothing of use
-    (kubernetes: disruption.go:getExpectedPodCount).
+    (kubernetes: disruption.go:getExpectedPodCount). `look_after` is called as long
+    as another replica is missed.
 
     Raises:
         WaitedTooLong: it could not; nothing was changed.
+        NeedsPerson: somebody changed the set.
     """
     wait = run.waiter(
         replica.pod,
@@ -54,6 +60,7 @@ def await_room(run: Run, replica: ReplicaPlan) -> None:
     )
     while problem := run.patiently(replica.pod, lambda: next(_objections(run, replica), "")):
         run.stop_if_asked()
+        look_after()
         wait.pause(problem)
 
 
@@ -69,16 +76,25 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
 
 
 def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
-    statefulset = run.systems.client.find(
-        resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
-    )
-    if statefulset is None and run.options.window is Window.REPLICA:
-        return  # an interrupted window, which has to close before anybody can wait for others
+    statefulset = settled_set(run)
+    if statefulset is None and _is_in_hand(run, replica):
+        return  # an interrupted swap, which has to end before anybody can wait for others
     yield from _unready_others(run, replica)
     if statefulset is None or not _serves(run, replica):
         return  # who serves nobody is missed by nobody
     yield from _unsettled(statefulset)
     yield from _full_budgets(run, replica)
+
+
+def _is_in_hand(run: Run, replica: ReplicaPlan) -> bool:
+    return run.options.window is Window.REPLICA or replica.pod in vanished(run)
+
+
+def vanished(run: Run) -> list[str]:
+    """The replicas without a pod, or with one on its way out."""
+    pods = pods_by_name(run)
+    stay = {name for name, pod in pods.items() if not is_terminating(pod)}
+    return [replica.pod for replica in run.plan.replicas if replica.pod not in stay]
 
 
 def _serves(run: Run, replica: ReplicaPlan) -> bool:
@@ -157,21 +173,41 @@ def _orphans(run: Run, statefulset_uid: str) -> list[str]:
 
 
 def settled_set(run: Run) -> Raw | None:
-    """The StatefulSet if it is there, at the revision that it must keep.
+    """The StatefulSet if it is there, as it must stay.
 
     Raises:
-        NeedsPerson: its controller is rolling out another revision.
+        NeedsPerson: it is somebody else's, its controller is rolling out another
+            revision, or its spec is not the one that was backed up.
     """
     found = run.systems.client.find(
         resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace
     )
-    updating = (found or {}).get("status", {}).get("updateRevision", run.plan.revision)
+    if found is None:
+        return None
+    require_ours(run, found)
+    updating = found.get("status", {}).get("updateRevision", run.plan.revision)
     if updating != run.plan.revision:
         raise NeedsPerson(
             f"the StatefulSet rolls out revision {updating} instead of {run.plan.revision}",
             resolution="Find out what changed the set's pod template.",
         )
+    if changes := spec_changes(found, run.plan.original):
+        raise NeedsPerson(spec_changed(changes), resolution=put_the_spec_back())
     return found
+
+
+def require_ours(run: Run, statefulset: Raw) -> None:
+    """See that the set is the one that was backed up, or one that this migration made.
+
+    Raises:
+        NeedsPerson: somebody else made it.
+    """
+    uid = uid_of(statefulset)
+    if uid not in {run.plan.uid, *run.known_sets} and not is_made_by_tool(statefulset):
+        raise NeedsPerson(
+            f"somebody else created the StatefulSet again (uid {uid})",
+            resolution=remove_the_set(run.plan),
+        )
 
 
 def missing_claims(run: Run) -> list[str]:

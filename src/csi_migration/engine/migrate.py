@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from functools import partial
 
+from csi_migration.decide.replica_rules import vanished_words
 from csi_migration.engine.companions import (
     await_room,
     pods_by_name,
     require_untouched,
     settled_set,
+    vanished,
 )
 from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.lease import LeaseLost
@@ -122,7 +125,7 @@ class Migration:
         """Wait for room and swap; again if another replica got into trouble meanwhile."""
         run = self._run
         for retreats in range(_MOST_RETREATS + 1):
-            await_room(run, replica)
+            await_room(run, replica, self._bring_back_the_vanished)
             others = run.patiently(replica.pod, lambda: self._others(replica))
             run.stop_if_asked()
             try:
@@ -138,7 +141,21 @@ class Migration:
     def _begin_again(self, replica: ReplicaPlan, back: Retreated) -> None:
         self._run.tell(Notice("warning", f"{back.message}. {back.state}", replica.pod))
         self._run.stop_if_asked()
-        self._run.patiently("", self._close_the_runs_window)
+        self._bring_the_set_back()
+
+    def _bring_back_the_vanished(self) -> None:
+        """Between two swaps of one window too, only the set's controller makes a pod again."""
+        run = self._run
+        if run.options.window is Window.RUN:
+            gone = run.patiently("", lambda: [] if settled_set(run) else vanished(run))
+            if gone:
+                run.tell(Notice("warning", vanished_words(gone)))
+                self._bring_the_set_back()
+
+    def _bring_the_set_back(self) -> None:
+        """Its adoption is not waited for: the old self of a pod may take its time to go."""
+        close = partial(self._close_the_runs_window, awaits_adoption=False)
+        self._run.patiently("", close)
 
     def _others(self, replica: ReplicaPlan) -> dict[str, str]:
         pods = pods_by_name(self._run)
@@ -176,7 +193,11 @@ class Migration:
         while time.monotonic() < since + soak or not self._is_healthy(replica):
             pod = run.patiently(replica.pod, lambda: self._settled_pod(replica))
             if pod is None or uid_of(pod) != seen.pod.uid:
-                raise Stopped(f"{replica.pod} was replaced right after its swap")
+                raise Stopped(
+                    f"{replica.pod} was replaced right after its swap",
+                    resolution="See why: a drain, an eviction, its node.",
+                )
+            self._bring_back_the_vanished()
             since = since if is_ready(pod) else time.monotonic()
             wait.pause("holding for a while to see that it stays Ready")
 
@@ -246,10 +267,11 @@ class Migration:
                 "still be attached elsewhere"
             )
 
-    def _close_the_runs_window(self) -> None:
+    def _close_the_runs_window(self, *, awaits_adoption: bool = True) -> None:
         in_hand = {self._in_hand} - {""}
         templates = templates_of(self._run.plan, self._on_csi | in_hand)
-        close_the_runs_window(self._run, templates, awaits_adoption=not self._in_hand)
+        awaits_adoption = awaits_adoption and not self._in_hand
+        close_the_runs_window(self._run, templates, awaits_adoption=awaits_adoption)
 
 
 def _moved(replica: ReplicaPlan, seen: ReplicaSeen, *, goes_back: bool) -> tuple[VolumeMoved, ...]:

@@ -23,7 +23,7 @@ from csi_migration.model.objects import (
     name_of,
     owners_of,
     resource_version_of,
-    spec_without_templates,
+    spec_changes,
     template_classes,
     uid_of,
 )
@@ -177,8 +177,7 @@ class Observer:
             uid_of(found),
             resource_version_of(found),
             is_terminating(found),
-            spec_changed=spec_without_templates(found)
-            != spec_without_templates(self._plan.original),
+            spec_changes=spec_changes(found, self._plan.original),
             templates_differ=self._templates is not None
             and template_classes(found) != [class_of(each) for each in self._templates],
         )

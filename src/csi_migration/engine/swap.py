@@ -14,6 +14,7 @@ from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.run import TRANSIENT, Run, Waiter, closing, said, timeout_of
+from csi_migration.engine.ways_out import way_out, way_out_of_wait
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import (
     AlreadyExists,
@@ -143,8 +144,9 @@ class Swap:
             self._actor.templates_of = self._actor.set_before
             self._drive(retreat_step)
         except ToolError as second:
-            text = f"the way back failed too: {second.message}"
-            self._run.tell(Notice("warning", text, self._replica.pod))
+            if second.message != error.message:
+                text = f"the way back failed too: {second.message}"
+                self._run.tell(Notice("warning", text, self._replica.pod))
             return
         raise self._retreated(error) from error
 
@@ -196,7 +198,10 @@ class Swap:
                 self._waited()
                 return True
             case Refuse(reason):
-                raise NeedsPerson(f"{self._replica.pod}: {reason}")
+                raise NeedsPerson(
+                    f"{self._replica.pod}: {reason}",
+                    resolution=way_out(self._run.plan, self._replica, seen),
+                )
             case Retreat(reason):
                 raise OthersNeedTheSet(f"{self._replica.pod}: {reason}")
             case LookAt():
@@ -292,7 +297,10 @@ class Swap:
                 self._replica.grace_seconds,
                 len(self._run.plan.replicas),
             )
-            self._waiters[key] = self._run.waiter(self._replica.pod, step.wait.value, limit)
+            way_out = way_out_of_wait(self._run.plan, self._replica, step)
+            self._waiters[key] = self._run.waiter(
+                self._replica.pod, step.wait.value, limit, way_out
+            )
         return self._waiters[key]
 
     def _help_along(self, step: AwaitIt, seconds: float) -> None:

@@ -7,12 +7,11 @@ import time
 
 from csi_migration.decide.ownership import is_given_back
 from csi_migration.engine.actions import create_statefulset
-from csi_migration.engine.companions import await_adoption, settled_set
+from csi_migration.engine.companions import await_adoption, require_ours, settled_set
 from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run, closing
 from csi_migration.journal.record import Done, Intent, ObjectRef, Record
 from csi_migration.kube import AlreadyExists, resources
-from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import StepDone, StepStarted
 from csi_migration.model.objects import Raw, is_made_by_tool, uid_of
 from csi_migration.model.plan import MigrationPlan, Window
@@ -75,6 +74,7 @@ def give_back_all_fields(run: Run) -> None:
     if found is None or not is_made_by_tool(found):
         return
     run.guard()
+    run.known_sets.add(uid_of(found))
     journal = run.directory.journal
     intent = journal.intent(step=_GIVE_BACK, action=_GIVE_BACK, object=_reference(run, found))
     with closing(journal, intent):
@@ -137,6 +137,5 @@ def _create_the_set(run: Run, templates: Raw) -> None:
 
 def _ours_or_refuse(run: Run) -> Raw:
     found = run.systems.client.get(resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace)
-    if uid_of(found) not in run.known_sets and not is_made_by_tool(found):
-        raise NeedsPerson(f"somebody else created the StatefulSet again (uid {uid_of(found)})")
+    require_ours(run, found)
     return found

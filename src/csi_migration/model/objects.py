@@ -97,6 +97,22 @@ def spec_without_templates(statefulset: Raw) -> Raw:
     return {k: v for k, v in statefulset["spec"].items() if k != "volumeClaimTemplates"}
 
 
+def spec_changes(found: Raw, expected: Raw) -> tuple[str, ...]:
+    """Where a set's spec differs from the expected one's, in words; claim templates apart."""
+    now, then = spec_without_templates(found), spec_without_templates(expected)
+    return tuple(
+        _change(field, now.get(field), then.get(field))
+        for field in sorted(now.keys() | then.keys())
+        if now.get(field) != then.get(field)
+    )
+
+
+def _change(field: str, now: Any, then: Any) -> str:
+    if isinstance(now, dict | list) or isinstance(then, dict | list):
+        return f"spec.{field} is another one"
+    return f"spec.{field} is {now} instead of {then}"
+
+
 def first_ordinal_of(statefulset: Raw) -> int:
     """`spec.ordinals.start`, 0 when not given."""
     return int((statefulset["spec"].get("ordinals") or {}).get("start", 0))

@@ -38,11 +38,12 @@ class Seen:
 class SetSeen(Seen):
     """The StatefulSet.
 
-    `spec_changed` tells that its spec is not the expected one; `templates_differ`
-    that its claim templates are not yet those that it has to end with.
+    `spec_changes` tells, in words, where its spec is not the expected one;
+    `templates_differ` that its claim templates are not yet those that it has to end
+    with.
     """
 
-    spec_changed: bool = False
+    spec_changes: tuple[str, ...] = ()
     templates_differ: bool = False
 
 

@@ -1,0 +1,76 @@
+"""What a person does about the things that stop a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csi_migration.model.plan import MigrationPlan, ReplicaPlan
+from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
+from csi_migration.model.step import AwaitIt, Wait
+
+_CONTROLLERS = "See that the kube-controller-manager runs."
+_SYNCER = "See that the CSI driver's syncer runs and what it says."
+_OF_A_WAIT = {
+    Wait.ORPHANED: _CONTROLLERS,
+    Wait.POD_GONE: "See what keeps the pod: `kubectl -n {namespace} get pod {pod} -o yaml` "
+    "(its finalizers, its node).",
+    Wait.DETACHED: "See what keeps the volume attached: `kubectl get volumeattachments`, "
+    "and the VM in vCenter.",
+    Wait.CLAIM_GONE: "See which finalizer keeps the claim: "
+    "`kubectl -n {namespace} get pvc {claim} -o jsonpath='{{.metadata.finalizers}}'`.",
+    Wait.VOLUME_GONE: "See which finalizer keeps the volume: `kubectl get pv -o yaml`.",
+    Wait.UNREGISTERED: _SYNCER,
+    Wait.REGISTERED: _SYNCER,
+    Wait.BOUND: "See why: `kubectl -n {namespace} describe pvc {claim}`.",
+    Wait.ADOPTED: _CONTROLLERS,
+    Wait.READY: "See why: `kubectl -n {namespace} describe pod {pod}`.",
+}
+
+
+def way_out_of_wait(plan: MigrationPlan, replica: ReplicaPlan, step: AwaitIt) -> str:
+    """Where to look when a wait was too long."""
+    return _OF_A_WAIT[step.wait].format(namespace=plan.namespace, pod=replica.pod, claim=step.claim)
+
+
+def way_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> str:
+    """What clears the way of this replica, for what is seen; empty if nothing simple does."""
+    return " ".join(_ways_out(plan, replica, seen))
+
+
+def remove_the_set(plan: MigrationPlan) -> str:
+    """How a set that somebody else made goes away without its pods."""
+    return (
+        "Stop whatever makes the StatefulSet, then take it away without its pods: "
+        f"`kubectl -n {plan.namespace} delete statefulset {plan.statefulset} --cascade=orphan`."
+    )
+
+
+def put_the_spec_back() -> str:
+    """What to do about a set that was scaled or edited."""
+    return "Set it back, and keep autoscalers and others off it until the migration has ended."
+
+
+def _ways_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> Iterator[str]:
+    if seen.statefulset.presence is Presence.FOREIGN:
+        yield remove_the_set(plan)
+    elif seen.statefulset.spec_changes:
+        yield put_the_spec_back()
+    foreign = []
+    if seen.pod.presence is Presence.FOREIGN:
+        foreign.append(f"pod {replica.pod}")
+    foreign += [f"pvc {name}" for name, claim in seen.claims.items() if _is_foreign(claim)]
+    if foreign:
+        commands = ", ".join(f"`kubectl -n {plan.namespace} delete {one}`" for one in foreign)
+        yield f"See that nobody needs what is there now, then remove it: {commands}."
+    if any(_lost_retain(claim) for claim in seen.claims.values()):
+        yield "Stop whatever changes the policy; the next run sets it to Retain before all else."
+
+
+def _is_foreign(claim: ClaimSeen) -> bool:
+    return claim.claim.presence is Presence.FOREIGN
+
+
+def _lost_retain(claim: ClaimSeen) -> bool:
+    is_old = claim.old_volume.presence is Presence.OLD
+    is_new = claim.new_volume.presence is Presence.NEW
+    return (is_old and not claim.retain) or (is_new and not claim.new_retain)

@@ -1,0 +1,37 @@
+"""No wait is endless, and one that was too long says for what, and where to look."""
+
+from __future__ import annotations
+
+import math
+from unittest.mock import Mock
+
+import pytest
+
+from csi_migration.engine.run import Options, WaitedTooLong, Waiter, timeout_of
+from csi_migration.engine.ways_out import way_out_of_wait
+from csi_migration.model.errors import ExitCode
+from csi_migration.model.step import AwaitIt, Wait
+from tests.unit.replica_world import replica_plan
+
+PLAN = Mock(namespace="shop", statefulset="web")
+
+
+@pytest.mark.parametrize("wait", list(Wait))
+def test_every_wait_ends_and_names_a_place_to_look_at(wait: Wait) -> None:
+    limit = timeout_of(wait, Options(), grace_seconds=30, replicas=3)
+
+    assert 0 < limit < math.inf
+    assert way_out_of_wait(PLAN, replica_plan("data"), AwaitIt(wait, "", "data")).endswith(".")
+
+
+def test_a_claim_that_never_goes_stops_the_run_with_its_name() -> None:
+    step = AwaitIt(Wait.CLAIM_GONE, "claim data is going away", "data")
+    way_out = way_out_of_wait(PLAN, replica_plan("data"), step)
+    waiter = Waiter(Mock(is_large=False), "web-2", step.wait.value, -1.0, way_out)
+
+    with pytest.raises(WaitedTooLong, match="web-2: waited 0 s for: claim data is") as raised:
+        waiter.pause(step.reason)
+    assert raised.value.exit_code is ExitCode.STOPPED
+    assert "kubectl -n shop get pvc data -o jsonpath='{.metadata.finalizers}'" in (
+        raised.value.resolution
+    )
