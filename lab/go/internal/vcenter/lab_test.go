@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -238,14 +239,20 @@ func (l *lab) file(name string) string {
 // lastCall is the audit's last line of a method; it waits for it.
 func (l *lab) lastCall(method string) call {
 	l.t.Helper()
+	return l.lastOf(1, method)
+}
+
+// lastOf waits for that many lines of a method: a task's line may come after the
+// client has seen its end.
+func (l *lab) lastOf(count int, method string) call {
+	l.t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		for _, entry := range l.calls() {
-			if entry.Method == method {
-				return entry
-			}
+		found := slices.DeleteFunc(l.calls(), func(entry call) bool { return entry.Method != method })
+		if len(found) >= count {
+			return found[0]
 		}
 	}
-	l.t.Fatalf("%s is not in the audit", method)
+	l.t.Fatalf("%s is not %d times in the audit", method, count)
 	return call{}
 }
 

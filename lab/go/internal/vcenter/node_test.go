@@ -55,7 +55,7 @@ func TestRemovalWithDestroyIsAudited(t *testing.T) {
 	l.createDisk()
 	must(t, l.addByPath("node-1"))
 	must(t, l.vm("node-1").RemoveDevice(l.ctx, false, l.disks("node-1")[0]))
-	if destroyed := l.lastCall("ReconfigVM_Task").Destroyed; len(destroyed) != 1 {
+	if destroyed := l.lastOf(2, "ReconfigVM_Task").Destroyed; len(destroyed) != 1 {
 		t.Error(destroyed)
 	}
 }
