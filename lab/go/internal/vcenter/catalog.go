@@ -9,13 +9,15 @@ import (
 )
 
 // holder is the VM that has a disk's file open. fcd is the disk's id when the
-// VM's device names it, and empty when the disk was attached by path.
+// VM's device names it, and empty when the disk was attached by path. device is
+// nil until the VM has it.
 type holder struct {
 	vm       types.ManagedObjectReference
 	vmUUID   string
 	diskUUID string
 	key      int32
 	fcd      string
+	device   *types.VirtualDisk
 }
 
 // catalog is what vCenter knows of disks beyond the datastores' files. Disks and

@@ -44,6 +44,7 @@ func (n *node) holding(disk *types.VirtualDisk) holder {
 		vmUUID:   n.Config.Uuid,
 		diskUUID: disk.Backing.(*types.VirtualDiskFlatVer2BackingInfo).Uuid,
 		key:      disk.Key,
+		device:   disk,
 	}
 	if disk.VDiskId != nil {
 		held.fcd = disk.VDiskId.Id
@@ -66,6 +67,10 @@ func (v *VCenter) link(path string, held holder) error {
 	}
 	if err := os.MkdirAll(filepath.Dir(v.linkName(held)), 0o755); err != nil {
 		return err
+	}
+	// After a restart the link is still there: the guest has not lost the disk.
+	if present, err := os.Readlink(v.linkName(held)); err == nil && present == target {
+		return nil
 	}
 	return os.Symlink(target, v.linkName(held))
 }

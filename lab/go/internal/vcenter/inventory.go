@@ -2,7 +2,9 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,6 +96,9 @@ func (v *VCenter) createDatastores(ctx context.Context, host *object.HostSystem)
 }
 
 func (v *VCenter) createNode(ctx context.Context, folder *object.Folder, pool *object.ResourcePool, n Node) error {
+	if err := v.removeVM(n); err != nil {
+		return err
+	}
 	spec, err := v.nodeSpec(n)
 	if err != nil {
 		return err
@@ -114,7 +119,23 @@ func (v *VCenter) createNode(ctx context.Context, folder *object.Folder, pool *o
 	if err := powerOn.Wait(ctx); err != nil {
 		return err
 	}
-	v.registry.Put(&node{VirtualMachine: v.registry.Get(ref).(*simulator.VirtualMachine), vcenter: v})
+	vm := &node{VirtualMachine: v.registry.Get(ref).(*simulator.VirtualMachine), vcenter: v}
+	v.registry.Put(vm)
+	v.nodes = append(v.nodes, vm)
+	return vm.show()
+}
+
+func (v *VCenter) vmx(n Node) vmdkFile { return v.datastores[0].disk(n.Name + "/" + n.Name + ".vmx") }
+
+// removeVM removes the files of the last run's VM, which the simulator would not
+// write over. Nothing is in them that the VM is not made of anew.
+func (v *VCenter) removeVM(n Node) error {
+	vmx := v.vmx(n).file
+	for _, file := range []string{vmx, filepath.Join(filepath.Dir(vmx), "vmware.log")} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -128,12 +149,17 @@ func (v *VCenter) nodeSpec(n Node) (types.VirtualMachineConfigSpec, error) {
 		devices = append(devices, controller)
 	}
 	changes, err := devices.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
+	for _, disk := range v.kept.Devices[n.UUID] {
+		changes = append(changes, &types.VirtualDeviceConfigSpec{
+			Operation: types.VirtualDeviceConfigSpecOperationAdd, Device: disk,
+		})
+	}
 	return types.VirtualMachineConfigSpec{
 		Name:         n.Name,
 		Uuid:         n.UUID,
 		GuestId:      string(types.VirtualMachineGuestOsIdentifierUbuntu64Guest),
 		Version:      "vmx-19",
-		Files:        &types.VirtualMachineFileInfo{VmPathName: "[" + v.config.Datastores[0] + "]"},
+		Files:        &types.VirtualMachineFileInfo{VmPathName: v.vmx(n).path},
 		DeviceChange: changes,
 		ExtraConfig:  []types.BaseOptionValue{&types.OptionValue{Key: "disk.EnableUUID", Value: "TRUE"}},
 	}, err

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"net"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,7 @@ type lab struct {
 	ctx    context.Context
 	config Config
 	url    string
+	stop   func()
 	client *govmomi.Client
 	finder *find.Finder
 	dc     *object.Datacenter
@@ -58,16 +61,36 @@ func start(t *testing.T, version string) *lab {
 		},
 		Nodes: []Node{{"node-1", node1}, {"node-2", "42000000-0000-0000-0000-000000000002"}},
 	}
-	v, err := New(config)
-	must(t, err)
-	server := httptest.NewTLSServer(v.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		must(t, v.Close())
-	})
-	l := &lab{t: t, ctx: t.Context(), config: config, url: server.URL}
+	l := &lab{t: t, ctx: t.Context(), config: config}
+	l.serve("127.0.0.1:0")
+	t.Cleanup(func() { l.stop() })
 	l.use(csi)
 	return l
+}
+
+func (l *lab) serve(address string) {
+	l.t.Helper()
+	v, err := New(l.config)
+	must(l.t, err)
+	listener, err := net.Listen("tcp", address)
+	must(l.t, err)
+	server := httptest.NewUnstartedServer(v.Handler())
+	must(l.t, server.Listener.Close())
+	server.Listener = listener
+	server.StartTLS()
+	l.url = server.URL
+	l.stop = func() {
+		server.CloseClientConnections()
+		server.Close()
+		must(l.t, v.Close())
+	}
+}
+
+// restart leaves the client with the session that it had.
+func (l *lab) restart() {
+	l.t.Helper()
+	l.stop()
+	l.serve(strings.TrimPrefix(l.url, "https://"))
 }
 
 func must(t *testing.T, err error) {

@@ -27,6 +27,7 @@ func (m *objectManager) RegisterDisk(req *types.RegisterDisk) soap.HasFault {
 	if fault != nil {
 		return &methods.RegisterDiskBody{Fault_: asSOAP(fault)}
 	}
+	defer m.vcenter.save()
 	m.vcenter.catalog.Lock()
 	defer m.vcenter.catalog.Unlock()
 	if known := m.vcenter.catalog.byPath(disk.path); known != nil {
@@ -105,6 +106,7 @@ func (m *objectManager) ListVStorageObject(req *types.ListVStorageObject) soap.H
 
 // SetVStorageObjectControlFlags turns flags on.
 func (m *objectManager) SetVStorageObjectControlFlags(req *types.SetVStorageObjectControlFlags) soap.HasFault {
+	defer m.vcenter.save()
 	fault := m.withDisk(req.Id, req.Datastore, func(disk *types.VStorageObject) types.BaseMethodFault {
 		return setFlags(&disk.Config.BaseConfigInfo, req.ControlFlags, true)
 	})
@@ -116,6 +118,7 @@ func (m *objectManager) SetVStorageObjectControlFlags(req *types.SetVStorageObje
 
 // ClearVStorageObjectControlFlags turns flags off; without any it clears all.
 func (m *objectManager) ClearVStorageObjectControlFlags(req *types.ClearVStorageObjectControlFlags) soap.HasFault {
+	defer m.vcenter.save()
 	flags := req.ControlFlags
 	if len(flags) == 0 {
 		flags = []string{keepAfterDeleteVM, disableRelocation, enableChangedBlockTracking}

@@ -25,6 +25,7 @@ func (v *VCenter) run(ctx *simulator.Context, entity mo.Reference, name string, 
 	ctx = ctx.For(vim25.Path)
 	task := simulator.CreateTask(entity, name, func(t *simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		done := operation(ctx)
+		v.save()
 		v.catalog.noteDestroyed(t.Self, done.destroyed)
 		return done.result, done.fault
 	})

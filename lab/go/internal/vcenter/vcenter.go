@@ -20,7 +20,9 @@ type VCenter struct {
 	registry   *simulator.Registry
 	datacenter types.ManagedObjectReference
 	datastores []datastore
+	nodes      []*node
 	catalog    catalog
+	kept       state
 	audit      *audit
 
 	// protects says that CNS sets keepAfterDeleteVm as it registers a disk,
@@ -28,12 +30,9 @@ type VCenter struct {
 	protects bool
 }
 
-// New builds the inventory under config.State. The audit is appended to, links
-// left over from an earlier run are removed.
+// New builds the inventory under config.State, and takes up what an earlier run
+// has left there.
 func New(config Config) (*VCenter, error) {
-	if err := os.RemoveAll(filepath.Join(config.State, "devices")); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(config.State, 0o755); err != nil {
 		return nil, err
 	}
@@ -42,7 +41,13 @@ func New(config Config) (*VCenter, error) {
 		return nil, err
 	}
 	v := &VCenter{config: config, catalog: newCatalog(), protects: protects}
+	if err := v.recall(); err != nil {
+		return nil, err
+	}
 	if err := v.build(); err != nil {
+		return nil, err
+	}
+	if err := v.takeUp(); err != nil {
 		return nil, err
 	}
 	v.override()
