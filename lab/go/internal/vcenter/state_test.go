@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 
 	cnstypes "github.com/vmware/govmomi/cns/types"
@@ -193,11 +195,22 @@ func TestARestartEndsSessionsAndTasks(t *testing.T) {
 		t.Error(err)
 	}
 	l.use(csi)
-	must(t, l.await(l.cns().DetachVolume(l.ctx, spec)))
+	later, err := l.cns().DetachVolume(l.ctx, spec)
+	must(t, l.await(later, err))
+	if number(t, later) <= number(t, task) {
+		t.Errorf("%v may come to be taken for %v", later, task)
+	}
 	err = object.NewTask(l.client.Client, task.Reference()).Wait(l.ctx)
 	if !isFault[*types.ManagedObjectNotFound](err) {
 		t.Error(err)
 	}
+}
+
+func number(t *testing.T, task *object.Task) int {
+	t.Helper()
+	number, err := strconv.Atoi(strings.TrimPrefix(task.Reference().Value, "task-"))
+	must(t, err)
+	return number
 }
 
 func TestALinkThatACrashLeftIsRemoved(t *testing.T) {
