@@ -53,7 +53,6 @@ class Scene:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            self._cns = undo.enter_context(_cns(self._vcenter))
             lab_workload._namespace(self.cluster, self.namespace)
             undo.callback(lab_workload.clear, self.lab.layout, self.cluster, self.namespace)
             self._open = undo.pop_all()
@@ -212,7 +211,8 @@ class Scene:
     def registered(self, disk_id: str) -> bool:
         """Whether CNS knows the First Class Disk as a volume."""
         wanted = vim.cns.QueryFilter(volumeIds=[vim.cns.VolumeId(id=disk_id)])  # type: ignore[no-untyped-call]
-        return any(one.volumeId.id == disk_id for one in self._cns.Query(wanted).volumes)
+        with _cns(self._vcenter) as cns:  # anew: vCenter may have been restarted
+            return any(one.volumeId.id == disk_id for one in cns.Query(wanted).volumes)
 
     def path_of(self, disk_id: str) -> str:
         """The First Class Disk's VMDK. Raises KeyError when there is no such disk."""
