@@ -101,7 +101,7 @@ class Migration:
                 resolution="Name it as well, or leave --replica out.",
             )
         left = [r for r in run.replicas if not self._is_there(standing.get(r.pod))]
-        return sorted(left, key=lambda replica: replica.pod not in unfinished)
+        return sorted(left, key=lambda replica: _urgency(standing.get(replica.pod)))
 
     def _is_there(self, standing: Standing | None) -> bool:
         side = Side.IN_TREE if self._run.goes_back else Side.CSI
@@ -272,6 +272,15 @@ class Migration:
         templates = templates_of(self._run.plan, self._on_csi | in_hand)
         awaits_adoption = awaits_adoption and not self._in_hand
         close_the_runs_window(self._run, templates, awaits_adoption=awaits_adoption)
+
+
+def _urgency(standing: Standing | None) -> int:
+    """Lowest first. As long as a claim is missing the set can't come back, and then nobody
+    makes the pods that vanished.
+    """
+    if standing is None or standing.is_whole:
+        return 2
+    return 0 if standing.side is Side.BETWEEN else 1
 
 
 def _moved(replica: ReplicaPlan, seen: ReplicaSeen, *, goes_back: bool) -> tuple[VolumeMoved, ...]:

@@ -1,0 +1,154 @@
+"""Those who get in a migration's way, and what the tool wrote meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab import manifests
+from lab.client import ApiError, Object, _path
+from lab.waiting import until
+from tests.lab.interruptkit import await_words, begun, held, paused
+from tests.lab.labkit import Lab, Running, Trial
+
+TOOL = "migration-tool"
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+LEASE = "csi-migration-web"
+
+
+# Where a run is caught -----------------------------------------------------------------
+
+
+@contextmanager
+def pod_leaving(made: Trial, tool: Running) -> Iterator[None]:
+    """The window is open, the last replica's pod is on its way out, its claims are whole."""
+    pod = made.workload.pod_names[-1]
+    with held(made, "Pod", pod):
+        await_words(tool, f"{pod} pod-gone: waiting")
+        yield
+
+
+@contextmanager
+def claim_leaving(made: Trial, tool: Running) -> Iterator[None]:
+    """The last replica has no pod, and its claim is on its way out."""
+    claim = made.workload.claim_names[-1]
+    with held(made, "PersistentVolumeClaim", claim):
+        await_words(tool, f"claim {claim} is going away")
+        yield
+
+
+@contextmanager
+def caught_between(lab: Lab, made: Trial, *options: str) -> Iterator[Running]:
+    """A run whose replica in hand has neither pod nor claim nor volume, and can't go on.
+
+    When the `with` block ends the tool is killed, if it still runs.
+    """
+    with begun(made, *options) as tool, paused(lab, "syncer-user"):
+        lab.resume("external-provisioner-user")
+        await_words(tool, "CNS still has disk")
+        yield tool
+
+
+@contextmanager
+def standing_still(tool: Running) -> Iterator[None]:
+    """The tool sees nothing of what happens meanwhile."""
+    tool.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        tool.signal(signal.SIGCONT)
+
+
+# Other hands ---------------------------------------------------------------------------
+
+
+@contextmanager
+def repeated(act: Callable[[], object], seconds: float) -> Iterator[None]:
+    """Somebody's loop: `act` every so often, whatever the server thinks of it."""
+    ending = threading.Event()
+
+    def loop() -> None:
+        while not ending.wait(seconds):
+            try:
+                act()
+            except ApiError as error:
+                assert error.status in (404, 409, 422), error  # noqa: PT017 - of a thread
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def applied(made: Trial) -> Object:
+    """The set as it is in git: server-side apply with force, as Flux does it."""
+    body = manifests.statefulset(made.workload)
+    path = _path("StatefulSet", made.workload.namespace, made.workload.name)
+    query = {"fieldManager": "gitops", "force": "true"}
+    kind = "application/apply-patch+yaml"
+    return made.cluster._call("PATCH", path, body=body, query=query, content_type=kind)
+
+
+def evict(made: Trial, pod: str) -> int:
+    """Ask for an eviction, as `kubectl drain` does; the HTTP status."""
+    metadata = {"name": pod, "namespace": made.workload.namespace}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = _path("Pod", made.workload.namespace, pod, "eviction")
+    return made.cluster._request("POST", path, body=body).status
+
+
+@contextmanager
+def drained(made: Trial, pod: str) -> Iterator[str]:
+    """The pod's node is cordoned and the pod deleted, as by a drain that heeds no budget.
+
+    Yields the pod's uid.
+    """
+    found = made.pods()[pod]
+    node = found["spec"]["nodeName"]
+    made.cluster.patch("Node", node, {"spec": {"unschedulable": True}})
+    try:
+        made.cluster.delete("Pod", pod, made.workload.namespace)
+        yield found["metadata"]["uid"]
+    finally:
+        made.cluster.patch("Node", node, {"spec": {"unschedulable": False}})
+
+
+def orphan_the_set(made: Trial) -> None:
+    """`kubectl delete statefulset web --cascade=orphan`, and its end."""
+    name, namespace = made.workload.name, made.workload.namespace
+    made.cluster.delete("StatefulSet", name, namespace, propagationPolicy="Orphan")
+    until("the set is away", lambda: made.cluster.find("StatefulSet", name, namespace) is None)
+
+
+def uid(made: Trial, kind: str, name: str) -> str:
+    """The uid of an object of the set's namespace; empty when there is none."""
+    found = made.cluster.find(kind, name, made.workload.namespace)
+    return str(found["metadata"]["uid"]) if found else ""
+
+
+# What the tool wrote -------------------------------------------------------------------
+
+
+def mark(made: Trial) -> int:
+    """The audit log's length now, for `written_since`."""
+    return len(made.lab.layout.audit_log(made.where).read_text().splitlines())
+
+
+def written_since(made: Trial, line: int) -> list[str]:
+    """What the tool wrote to the cluster since then, its Lease apart."""
+    lines = made.lab.layout.audit_log(made.where).read_text().splitlines()[line:]
+    entries: list[dict[str, Any]] = [json.loads(each) for each in lines]
+    return [
+        f"{each['verb']} {each['requestURI']}"
+        for each in entries
+        if each["user"]["username"] == TOOL
+        and each["verb"] in WRITES
+        and each["objectRef"]["resource"] != "leases"
+    ]
