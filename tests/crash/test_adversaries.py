@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from http import HTTPStatus
 
 import pytest
@@ -189,10 +190,12 @@ def test_a_controller_manager_that_is_down_in_a_window_is_waited_for(
 ) -> None:
     made = trial(replicas=2)
     with begun(made, *QUICK) as tool:
-        with pod_leaving(made, tool):
-            pass
-        with stopped(lab, "kube-controller-manager-user"):
-            await_words(tool, ": waiting")
+        with ExitStack() as down:
+            with pod_leaving(made, tool):
+                down.enter_context(stopped(lab, "kube-controller-manager-user"))
+            # Only the controller-manager asks for the detachment.
+            await_words(tool, "web-1 detached: waiting", seconds=30)
+            assert uid(made, "PersistentVolumeClaim", "data-web-1")
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     made.assert_migrated()

@@ -136,30 +136,28 @@ def assert_expires(trial: Trial) -> None:
         assert renewed + lasts <= datetime.now(UTC) + timedelta(seconds=60)
 
 
-def test_a_dead_runs_lease_holds_until_it_expires(trial: StartTrial, tmp_path: Path) -> None:
+def test_a_dead_runs_lease_holds_until_it_expires(trial: StartTrial) -> None:
     made = trial(replicas=1)
     with begun(made, *QUICK) as tool:
         tool.process.kill()
         tool.process.wait()
     from_another_machine(made)
-    again = [*QUICK, "--working-directory"]
-    refused = made.migrate(*again, str(tmp_path / "too-early"))
-    assert_refusal(refused, 7, f"pid {tool.process.pid}", "To do:")
+    assert_refusal(made.resume(), 7, f"pid {tool.process.pid}", "To do:")
     age(made)
-    run = made.migrate(*again, str(tmp_path / "later"))
+    run = made.resume()
     assert run.exit_code == 0, str(run)
     made.assert_migrated()
     assert lease(made) is None
 
 
 def test_a_lease_whose_holder_died_on_this_machine_is_taken_over_at_once(
-    trial: StartTrial, tmp_path: Path
+    trial: StartTrial,
 ) -> None:
     made = trial(replicas=1)
     with begun(made, *QUICK) as tool:
         tool.process.kill()
         tool.process.wait()
-    run = made.migrate(*QUICK, "--working-directory", str(tmp_path / "again"))
+    run = made.resume()
     assert run.exit_code == 0, str(run)
     made.assert_migrated()
     assert lease(made) is None

@@ -11,6 +11,17 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PLACES = (
+    "kubeconfig",
+    "context",
+    "cluster_name",
+    "cluster_secret",
+    "vcenter_config",
+    "vcenter_ca",
+    "vcenter_thumbprint",
+)
+"""The parameters that say where the systems are, and whom to trust there."""
+
 _PLACES: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--kubeconfig",

@@ -81,7 +81,7 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
     from csi_migration.report.reporter import reporter_for
 
     directory = given["working_directory"]
-    if not has_journal(directory):
+    if not has_journal(directory) or not peek(directory).has_begun:
         _restore(given)
     found = peek(directory)
     if command == "resume" and found.was_taken_back:
@@ -133,12 +133,13 @@ def _restore(given: dict[str, Any]) -> None:
     directory, name = given["working_directory"], given["sts_name"]
     if not (name and given["sts_namespace"]):
         raise UsageError(
-            f"There is no migration in {directory}: it has no journal.jsonl.",
+            f"There is no migration in {directory}, or only the beginning of one.",
             state="Nothing was changed.",
             resolution="Give the working directory that the migration was begun with; or, if that "
             "is lost, a new one together with --kubeconfig, --cluster-name, --sts-name and "
             "--sts-namespace, and it is made again from the backup in the cluster.",
         )
+    places = {k: v for k, v in options.recorded("", given).items() if k in options.PLACES}
     with workload_client(options.places_of(given)) as client:
-        restore_directory(client, directory, given["sts_namespace"], name)
+        restore_directory(client, directory, given["sts_namespace"], name, places)
     click.echo(f"{directory} was made again from the backup in the cluster.", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +56,20 @@ class Target:
 class Actor:
     """Performs the actions on one replica.
 
-    `set_before` is the StatefulSet as it was last seen, with all that the server
-    wrote into it; `templates_of` is the set whose claim templates it comes back with.
+    `last_set` looks at the StatefulSet as it stands, or was last seen, with all that
+    the server wrote into it; `templates_of` is the set whose claim templates it comes
+    back with.
     """
 
-    def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw, templates_of: Raw) -> None:
+    def __init__(
+        self, run: Run, replica: ReplicaPlan, last_set: Callable[[], Raw], templates_of: Raw
+    ) -> None:
         self._run = run
         self._systems = run.systems
         self._plan = run.plan
         self._replica = replica
-        self.set_before = set_before
+        self._last_set = last_set
+        self._set_before = last_set()
         self.templates_of = templates_of
 
     def target(self, act: Act, seen: ReplicaSeen) -> Target:
@@ -101,8 +106,14 @@ class Actor:
         return Target(ObjectRef(kind="VMDK", name=path), path)
 
     def parameters(self, act: Act) -> dict[str, Any]:
-        """What the next run must know of this action if this one ends in the middle."""
-        return {"statefulset": self.set_before} if act.action is Action.OPEN_WINDOW else {}
+        """What the next run must know of this action if this one ends in the middle.
+
+        The set is read anew, since what is deleted next has to be what comes back.
+        """
+        if act.action is not Action.OPEN_WINDOW:
+            return {}
+        self._set_before = self._last_set()
+        return {"statefulset": self._set_before}
 
     def perform(self, act: Act, seen: ReplicaSeen) -> dict[str, str]:
         """Write it; return what the server answered, for the journal."""
@@ -111,14 +122,14 @@ class Actor:
             return self._perform_on_claim(act.action, claim, seen.claims[act.claim])
         match act.action:
             case Action.OPEN_WINDOW:
-                return self._open_window(seen)
+                return self._open_window()
             case Action.DELETE_POD:
                 require_others_ready(self._run, self._replica)
                 return self._delete(resources.PODS, self._replica.pod, seen.pod.uid)
             case Action.CREATE_POD:
                 return self._create(resources.PODS, self._replica.pod_manifest)
             case Action.CLOSE_WINDOW:
-                return create_statefulset(self._run, self.set_before, self.templates_of)
+                return create_statefulset(self._run, self._set_before, self.templates_of)
             case _:
                 raise ValueError(f"{act.action} needs a claim")
 
@@ -155,13 +166,20 @@ class Actor:
             case _:
                 raise ValueError(f"{action} is not about a claim")
 
-    def _open_window(self, seen: ReplicaSeen) -> dict[str, str]:
+    def _open_window(self) -> dict[str, str]:
+        """Take away the very set that was read last, unless it could not come back."""
+        missing = missing_claims(self._run)
+        if missing:
+            raise NeedsPerson(
+                f"the StatefulSet was not taken away: {', '.join(missing)} is missing or going "
+                "away, and it could not come back without"
+            )
         self._systems.client.delete(
             resources.STATEFULSETS,
             self._plan.statefulset,
             self._plan.namespace,
-            uid=seen.statefulset.uid,
-            resource_version=seen.statefulset.resource_version,
+            uid=uid_of(self._set_before),
+            resource_version=resource_version_of(self._set_before),
             propagation="Orphan",
         )
         return {}

@@ -70,7 +70,7 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
     Raises:
         OthersNeedTheSet: another one is not Ready.
     """
-    problem = next(_unready_others(run, replica), "")
+    problem = next(_unready_others(run, replica), "") if _serves(run, replica) else ""
     if problem:
         raise OthersNeedTheSet(f"{replica.pod} was about to leave, but {problem}")
 
@@ -79,9 +79,11 @@ def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     statefulset = settled_set(run)
     if statefulset is None and _is_in_hand(run, replica):
         return  # an interrupted swap, which has to end before anybody can wait for others
-    yield from _unready_others(run, replica)
-    if statefulset is None or not _serves(run, replica):
+    if not _serves(run, replica):
         return  # who serves nobody is missed by nobody
+    yield from _unready_others(run, replica)
+    if statefulset is None:
+        return
     yield from _unsettled(statefulset)
     yield from _full_budgets(run, replica)
 

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import time
 
+from csi_migration.engine.companions import settled_set
 from csi_migration.engine.retain import give_back_policies
 from csi_migration.engine.run import Run
 from csi_migration.engine.state import state_of
@@ -98,7 +99,10 @@ def _as_stopped(error: ToolError, *, has_begun: bool) -> ToolError:
 
 
 def _leave_nothing(run: Run) -> None:
+    """Take everything back that a run did before its first swap, unless the set is away."""
     try:
+        if settled_set(run) is None:
+            return
         give_back_policies(run)
     except ToolError as error:
         run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))

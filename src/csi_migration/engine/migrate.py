@@ -42,7 +42,7 @@ class Migration:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._on_csi: set[str] = set()
-        self._changed = False
+        self._changed = run.is_taken_up
         self._in_hand = ""
         self._hand: Swap | None = None
 
@@ -75,8 +75,9 @@ class Migration:
         run = self._run
         standing = standings(run) if run.is_taken_up else {}
         self._on_csi = {pod for pod, each in standing.items() if each.side is not Side.IN_TREE}
-        self._changed = bool(self._on_csi)
         retain_everything(run)
+        if standing and all(each.is_whole for each in standing.values()):
+            self._fit_the_templates()  # an interrupted window ends before the next one begins
         try:
             for replica in self._in_order(standing):
                 run.stop_if_asked()
@@ -163,7 +164,8 @@ class Migration:
 
     def _swap(self, replica: ReplicaPlan) -> tuple[ReplicaSeen, Swap]:
         templates = templates_of(self._run.plan, self._on_csi_after(replica))
-        swap = Swap(self._run, replica, last_set(self._run), templates)
+        before = templates_of(self._run.plan, self._on_csi)
+        swap = Swap(self._run, replica, partial(last_set, self._run), templates, before)
         self._in_hand, self._hand = replica.pod, swap
         try:
             seen = swap.to_the_other_side()
@@ -183,7 +185,7 @@ class Migration:
         """Make the set again if its claim templates are not those that its replicas need."""
         run = self._run
         wanted = templates_of(run.plan, self._on_csi)
-        Swap(run, run.plan.replicas[0], last_set(run), wanted).set_again()
+        Swap(run, run.plan.replicas[0], partial(last_set, run), wanted, wanted).set_again()
 
     def _soak(self, replica: ReplicaPlan, seen: ReplicaSeen) -> None:
         """Wait until the replica has stayed Ready for long enough and is healthy."""

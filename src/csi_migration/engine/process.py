@@ -12,6 +12,7 @@ from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
+_UNKNOWN = ""
 _START_FIELD = 19  # of what follows the command's name, see proc(5)
 
 
@@ -28,25 +29,31 @@ def is_dead(process: str) -> bool:
     Never for one of another machine, another container, or before a reboot:
     from here it cannot be told.
     """
-    where, _, rest = process.rpartition("/")
+    where, _, start = process.rpartition("/")
     where, _, pid = where.rpartition("/")
-    if not rest or not pid.isdecimal() or where != _here():
+    if not start or not pid.isdecimal() or where != _here():
         return False
-    return _start_of(int(pid)) != rest
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # it is there, and another user's
+    return _start_of(int(pid)) not in (start, _UNKNOWN)
 
 
 def _here() -> str:
     try:
         return f"{_BOOT.read_text().strip()}/{_NAMESPACE.stat().st_ino}"
     except OSError:
-        return ""
+        return _UNKNOWN
 
 
 def _start_of(pid: int) -> str:
-    """Clock ticks since boot at which the process began; empty when it is gone or a zombie."""
+    """Clock ticks since boot at which the process began; `zombie` for one that has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
+    except OSError:  # /proc may be mounted so that it hides other users' processes
+        return _UNKNOWN
     state, *fields = stat.rpartition(")")[2].split()
-    return "" if state in "ZX" else fields[_START_FIELD - 1]
+    return "zombie" if state in "ZX" else fields[_START_FIELD - 1]

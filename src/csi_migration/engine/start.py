@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.peek import has_journal
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
-from csi_migration.journal.restoring import content_of, restored
+from csi_migration.journal.restoring import complete, content_of, restored
 from csi_migration.kube import Client, KubernetesError, MaybeApplied, resources
 from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
 from csi_migration.model.events import Event, Notice
@@ -152,9 +154,10 @@ def _take(client: Client, plan: MigrationPlan, options: Options) -> Lease:
 
 
 def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
-    """Take away what a run left that ended before it changed anything.
+    """Take away what a run left that ended before it changed anything: its Lease.
 
     True if that is what the directory holds: a run whose backup was never complete.
+    The backup in the cluster comes after that, so one that stands is another run's.
 
     Raises:
         Locked: another run is at work.
@@ -164,11 +167,11 @@ def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
         if PLAN in held.journal.saved_files():
             return False
         require_cluster(systems, held.identity)
-        identity, client = held.identity, systems.client
-        lease = Lease.take(client, identity.namespace, identity.statefulset)
-        cluster_backup.remove(client, identity, lease.require)
-        _release(lease, tell)
-        held.journal.run_ended(exit_code=int(ExitCode.DONE), state="nothing had been changed")
+        namespace, name = held.identity.namespace, held.identity.statefulset
+        _release(Lease.take(systems.client, namespace, name), tell)
+        state = f"nothing of {namespace}/{name} had been changed; there is nothing to take back"
+        held.journal.run_ended(exit_code=int(ExitCode.DONE), state=state)
+        tell(Notice("info", state))
         return True
 
 
@@ -199,8 +202,14 @@ def _back_up_in_the_cluster(run: Run) -> None:
     run.patiently("", lambda: cluster_backup.save(client, content, run.guard))
 
 
-def restore_directory(client: Client, path: Path, namespace: str, statefulset: str) -> None:
-    """Make a lost working directory again from the backup beside the set.
+def restore_directory(
+    client: Client, path: Path, namespace: str, statefulset: str, places: dict[str, Any]
+) -> None:
+    """Make a lost working directory again from the backup beside the set, or finish one
+    that was left while it was made again.
+
+    `places` are the flags that say where the systems are. They are those of now, never
+    those of the backup: whoever may write ConfigMaps must not say where to connect.
 
     Raises:
         UsageError: there is no such backup, or the directory cannot be used.
@@ -214,7 +223,12 @@ def restore_directory(client: Client, path: Path, namespace: str, statefulset: s
             state="Nothing was changed.",
             resolution="Give the working directory that the migration was started with.",
         )
-    restored(path, content).close()
+    content = replace(content, arguments=content.arguments | places)
+    if has_journal(path):
+        with WorkingDirectory.open(path) as held:
+            complete(held, content)
+    else:
+        restored(path, content).close()
 
 
 def _pods_of(plan: MigrationPlan, ordinals: tuple[int, ...]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from csi_migration.decide.back_step import back_step, templates_step
 from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
@@ -81,12 +82,20 @@ class Retreated(Stopped):
 class Swap:
     """The swap of one replica, in the run's direction.
 
-    `seconds_away` counts from its pod's deletion. `set_before` is the StatefulSet
-    as it stands, with all that the server wrote into it; it comes back with the
-    claim templates of `templates_of`, or as it was if the swap is undone.
+    `seconds_away` counts from its pod's deletion. `last_set` looks at the StatefulSet
+    as it stands, or was last seen, with all that the server wrote into it; it comes
+    back with the claim templates of `templates_of`, or of `templates_before` if the
+    swap is undone.
     """
 
-    def __init__(self, run: Run, replica: ReplicaPlan, set_before: Raw, templates_of: Raw) -> None:
+    def __init__(
+        self,
+        run: Run,
+        replica: ReplicaPlan,
+        last_set: Callable[[], Raw],
+        templates_of: Raw,
+        templates_before: Raw,
+    ) -> None:
         self._run = run
         self._replica = replica
         self.observer = Observer(
@@ -96,7 +105,8 @@ class Swap:
             known_sets=run.known_sets,
             templates=claim_templates_of(templates_of),
         )
-        self._actor = Actor(run, replica, set_before, templates_of)
+        self._actor = Actor(run, replica, last_set, templates_of)
+        self._templates_before = templates_before
         self._sync = FullSync(run.systems.client)
         self._nudge = Nudge(run.systems.client, run.plan.namespace)
         self._tries: dict[Act, int] = {}
@@ -141,7 +151,7 @@ class Swap:
             if not self._can_retreat():
                 return
             self._begin_anew()
-            self._actor.templates_of = self._actor.set_before
+            self._actor.templates_of = self._templates_before
             self._drive(retreat_step)
         except ToolError as second:
             if second.message != error.message:

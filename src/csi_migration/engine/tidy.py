@@ -19,8 +19,9 @@ def tidy_up(run: Run) -> None:
         KubernetesError: the cluster could not be read.
     """
     run.patiently("", lambda: _untouch_claims(run))
-    run.patiently("", lambda: give_back_all_fields(run))
+    # This order: without its journal, a run that lost its mark would not know its own set.
     forget_the_second_backup(run)
+    run.patiently("", lambda: give_back_all_fields(run))
 
 
 def forget_the_second_backup(run: Run) -> None:

@@ -36,6 +36,11 @@ class Peek:
         return started[-1].arguments if started else {}
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a run began; not while a lost directory is being made again."""
+        return any(isinstance(r, RunStarted) for r in self.records)
+
+    @property
     def last_command(self) -> str:
         """The command of the last run (`all`, `resume`, `rollback`)."""
         return str(self.arguments.get("command", "all"))
