@@ -94,6 +94,8 @@ def apiserver(
         f"--service-account-signing-key-file={keys.service_accounts}",
         f"--audit-policy-file={audit.policy}",
         f"--audit-log-path={audit.log}",
+        # In megabytes: what was rotated away, nobody would look at.
+        "--audit-log-maxsize=4096",
         "--profiling=false",
     ]
 

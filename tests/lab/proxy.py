@@ -64,6 +64,10 @@ class Upstream:
         self.url = url
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False, maxsize=32)
 
+    def close(self) -> None:
+        """Close the connections that are kept; the next request makes new ones."""
+        self._pool.clear()
+
     def send(self, request: Request, *, stream: bool = False) -> Answer:
         """The server's own answer.
 
@@ -127,6 +131,7 @@ class Proxy:
         for connection in list(self._server.connections):
             break_off(connection)
         self._server = None
+        self.upstream.close()
 
 
 def break_off(connection: socket.socket) -> None:

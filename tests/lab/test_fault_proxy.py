@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,9 @@ def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
         client = Cluster(between.kubeconfig)
         begun = time.monotonic()
-        events = client.watch("Namespace", seconds=6)
-        assert next(events)["type"] == "ADDED"
-        assert time.monotonic() - begun < 3
+        with closing(client.watch("Namespace", seconds=6)) as events:  # type: ignore[type-var]
+            assert next(events)["type"] == "ADDED"
+            assert time.monotonic() - begun < 3
 
 
 def test_a_watch_can_be_too_old(lab: Lab, tmp_path: Path) -> None:
@@ -172,34 +173,38 @@ def test_vcenter_refuses_in_its_own_words(
 
 def test_a_session_that_was_ended_stays_ended(lab: Lab, between: Interposed) -> None:
     """So that it is vCenter that refuses, and not the proxy in its stead."""
-    vcenter = session(between)
-    between.meter = Meter(Strike(kind="r", number=1, fault=Fault.LOGOUT))
-    for _ in range(2):
-        with pytest.raises(vim.fault.NotAuthenticated):
-            datacenters(vcenter)
+    with session(between) as vcenter:
+        between.meter = Meter(Strike(kind="r", number=1, fault=Fault.LOGOUT))
+        for _ in range(2):
+            with pytest.raises(vim.fault.NotAuthenticated):
+                datacenters(vcenter)
     calls = (lab.layout.vcenter / "calls.jsonl").read_text().splitlines()
     assert any('"Logout"' in call for call in calls[-5:])
 
 
 def ask_vcenter(between: Interposed, fault: Fault) -> None:
     """Read something as the first request of a new run."""
-    vcenter = session(between)
-    try:
+    with session(between) as vcenter:
         between.meter = Meter(Strike(kind="r", number=1, fault=fault))
         datacenters(vcenter)
-    finally:
-        Disconnect(vcenter)  # type: ignore[no-untyped-call]
 
 
-def session(between: Interposed) -> Any:
+@contextmanager
+def session(between: Interposed) -> Iterator[Any]:
+    """Ended for good: a socket that the garbage collector closes fails whichever test is next."""
     vcenter = between.vcenter
-    return SmartConnect(  # type: ignore[no-untyped-call]
+    made = SmartConnect(  # type: ignore[no-untyped-call]
         host=vcenter["host"],
         port=vcenter["port"],
         user=vcenter["driver_user"],
         pwd=vcenter["driver_password"],
         sslContext=ssl.create_default_context(cafile=vcenter["ca"]),
     )
+    try:
+        yield made
+    finally:
+        Disconnect(made)  # type: ignore[no-untyped-call]
+        made._stub.DropConnections()
 
 
 def datacenters(vcenter: Any) -> Any:
