@@ -61,15 +61,35 @@ def recorded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rec
         yield Recorded(migrate(trial, "-o", "json"), shown)
 
 
-def test_the_backup_is_what_the_server_showed_before(recorded: Recorded) -> None:
+def _saved(recorded: Recorded) -> dict[str, bytes]:
     backup = recorded.directory / "backup"
-    saved = {
+    return {
         str(path.relative_to(backup)): path.read_bytes()
         for path in recorded.files
         if path.is_relative_to(backup)
     }
-    assert sorted(saved) == sorted(recorded.shown)
-    assert [name for name in saved if saved[name] != recorded.shown[name]] == []
+
+
+def test_the_backup_is_what_the_server_showed_before(recorded: Recorded) -> None:
+    saved, shown = _saved(recorded), recorded.shown
+    assert shown.keys() <= saved.keys()
+    assert [name for name in shown if saved[name] != shown[name]] == []
+
+
+def test_each_claim_and_volume_is_saved_once_more_right_before_it_goes(recorded: Recorded) -> None:
+    saved, shown = _saved(recorded), recorded.shown
+    last = {name: json.loads(saved[name])["metadata"] for name in saved.keys() - shown.keys()}
+    assert sorted(last) == sorted(
+        f"{folder}/{one['name']}.{one['uid']}.{one['resourceVersion']}.json"
+        for name, one in last.items()
+        for folder in (name.partition("/")[0],)
+    )
+    gone = [json.loads(data)["metadata"]["uid"] for name, data in shown.items() if _goes(name)]
+    assert sorted(one["uid"] for one in last.values()) == sorted(gone)
+
+
+def _goes(name: str) -> bool:
+    return name.startswith(("persistentvolumeclaims/", "persistentvolumes/"))
 
 
 def test_the_server_accepts_everything_that_is_to_be_restored(recorded: Recorded) -> None:
