@@ -12,7 +12,7 @@ STAMP := $(VENV)/.made-from-the-lock
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test mutations torture go-test check format lock clean
+.PHONY: help venv demo test unit lab-test mutations torture docs go-test check format lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ mutations: $(STAMP) ## Break the tool on purpose and see which tests notice
 torture: $(STAMP) ## Kill and fault the tool at each of its requests (hours; CASES=N samples)
 	$(BIN)/python -m tests.torture $(foreach option,CASES SEED JSON SHARD JOBS SCENARIO CASE,\
 		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
+
+docs: $(STAMP) ## Write docs/checks.md anew from the checks themselves
+	$(BIN)/statefulset-csi-migration-tool checks -o markdown >docs/checks.md
 
 go-test: $(STAMP) ## Vet and test the lab's Go parts
 	$(BIN)/python -m lab go vet ./...

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from csi_migration.decide.catalogue import CHECKS, blockers, findings
+from csi_migration.decide.catalogue import CHECKS, Check, blockers, findings
 from csi_migration.decide.plan import plan_of
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.plan import Window
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, DryRun, Snapshot
+from csi_migration.report.checks import checks_markdown
 from tests.unit import snapshots
 from tests.unit.snapshots import changed, healthy
 
@@ -306,9 +308,39 @@ def test_a_volume_on_the_recorded_disk_is_named_when_the_catalog_knows_none() ->
 
 
 def test_what_was_not_looked_at_is_not_passed() -> None:
-    ids = {f.id for f in findings(replace(healthy(), dry_runs=(), disks={}))}
+    found = told(replace(healthy(), dry_runs=(), disks={}))
 
-    assert ids.isdisjoint({"dry-runs", "template-unchanged", "disks-found", "disks-plain"})
+    assert {"dry-runs", "template-unchanged", "disks-found", "disks-plain"} <= {f.id for f in found}
+    assert {(f.known, f.severity) for f in found} == {(False, Severity.NEEDS_ACCEPTANCE)}
+
+
+def test_what_needs_acceptance_forbids_until_its_id_is_accepted() -> None:
+    snapshot = replace(healthy(), dry_runs=())
+    accepted = frozenset({"dry-runs", "template-unchanged"})
+    request = replace(snapshot.request, accepted=accepted)
+
+    assert {f.id for f in blockers(findings(snapshot))} == accepted
+    assert blockers(findings(replace(snapshot, request=request))) == ()
+
+
+def test_a_blocker_is_not_to_be_accepted() -> None:
+    snapshot = changed(healthy(), "pods/0", None)
+    request = replace(snapshot.request, accepted=frozenset({"replicas-ready"}))
+
+    assert "replicas-ready" in {
+        f.id for f in blockers(findings(replace(snapshot, request=request)))
+    }
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_every_check_says_what_it_reads_why_and_what_to_do(check: Check) -> None:
+    assert all((check.title, check.looks_at, check.why, check.source, check.resolution))
+
+
+def test_the_page_of_checks_is_the_one_that_the_checks_make() -> None:
+    page = Path(__file__).parents[2] / "docs/checks.md"
+
+    assert page.read_text(encoding="utf-8") == checks_markdown(), "run `make docs`"
 
 
 def test_a_run_long_window_and_a_single_replica_are_warned_of_only() -> None:

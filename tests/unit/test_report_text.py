@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_an_ending_leaves_out_what_there_is_nothing_to_say_about() -> None:
 def test_findings_stand_in_groups_with_the_heaviest_nearest_to_the_prompt() -> None:
     assert findings_text(FINDINGS) == (
         "Passed (1)\n"
-        "  claims-bound         6 claims are bound\n"
+        "  claims-bound\n"
         "\n"
         "Notes (1)\n"
         "  pv/pvc-1: has Delete; it is Retain during the run [reclaim]\n"
@@ -101,10 +102,39 @@ def test_findings_stand_in_groups_with_the_heaviest_nearest_to_the_prompt() -> N
     )
 
 
+def test_what_needs_acceptance_names_the_way_on_and_says_when_it_was_taken() -> None:
+    gitops = Finding("gitops", Severity.NEEDS_ACCEPTANCE, "sts/web", "Flux manages it", "Pause it.")
+
+    assert findings_text([gitops]) == (
+        "To accept (1)\n"
+        "  sts/web: Flux manages it [gitops]\n"
+        "    To do: Pause it.\n"
+        "    Or:    go on in spite of it with --accept gitops\n"
+        "\n"
+        "Not ready to migrate: no blockers, 1 to accept, no warnings, no checks passed.\n"
+    )
+    assert findings_text([replace(gitops, accepted=True)]) == (
+        "To accept (1)\n"
+        "  sts/web: Flux manages it [gitops, accepted]\n"
+        "    To do: Pause it.\n"
+        "\n"
+        "Ready to migrate: no blockers, no warnings, no checks passed.\n"
+    )
+
+
+def test_the_same_thing_about_many_objects_is_said_once() -> None:
+    many = [
+        Finding("disks-found", Severity.BLOCKER, f"pvc/data-{n}", "not there", "", known=n > 8)
+        for n in range(10, 110)
+    ]
+
+    assert "pvc/data-10, pvc/data-11, pvc/data-12 and 97 more: not there" in findings_text(many)
+
+
 def test_without_blockers_it_is_ready_to_migrate() -> None:
     assert findings_text(FINDINGS[:1]) == (
         "Passed (1)\n"
-        "  claims-bound         6 claims are bound\n"
+        "  claims-bound\n"
         "\n"
         "Ready to migrate: no blockers, no warnings, 1 check passed.\n"
     )
@@ -123,6 +153,8 @@ def test_findings_for_machines_hold_everything_and_the_counts() -> None:
                 "subject": "sts/web",
                 "message": "6 claims are bound",
                 "resolution": "",
+                "known": True,
+                "accepted": False,
             },
             {
                 "id": "replicas-ready",
@@ -130,9 +162,18 @@ def test_findings_for_machines_hold_everything_and_the_counts() -> None:
                 "subject": "pod/web-1",
                 "message": FINDINGS[1].message,
                 "resolution": FINDINGS[1].resolution,
+                "known": True,
+                "accepted": False,
             },
         ],
-        "summary": {"blocker": 1, "warning": 0, "note": 0, "passed": 1},
+        "summary": {
+            "blocker": 1,
+            "needs acceptance": 0,
+            "warning": 0,
+            "note": 0,
+            "passed": 1,
+        },
+        "ready": False,
     }
 
 

@@ -22,6 +22,7 @@ from csi_migration.cli.asking import agree_unless
     type=click.Path(path_type=Path),
     help="Folder for the backup and the journal; must be empty or not there",
 )
+@options.accepting
 @options.patience
 @options.output
 def migrate_all(**arguments: Any) -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from csi_migration.cli.all import migrate_all
+from csi_migration.cli.checks import checks
 from csi_migration.cli.preflight import preflight
 from csi_migration.cli.resume import resume
 from csi_migration.cli.rollback import rollback
@@ -40,6 +41,7 @@ def rolling_migration() -> None:
 
 
 cli.add_command(preflight)
+cli.add_command(checks)
 rolling_migration.add_command(migrate_all)
 rolling_migration.add_command(resume)
 rolling_migration.add_command(rollback)

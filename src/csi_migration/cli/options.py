@@ -113,6 +113,14 @@ _PATIENCE: tuple[Callable[[Any], Any], ...] = (
     click.option("-y", "--yes", is_flag=True, help="Do not ask before the first change"),
 )
 
+_ACCEPT = click.option(
+    "--accept",
+    multiple=True,
+    metavar="ID",
+    help="Go on in spite of what this check found; for checks that need acceptance. May be "
+    "given several times",
+)
+
 _OUTPUT = click.option(
     "-o",
     "--output",
@@ -138,6 +146,11 @@ def statefulset_begun(command: Command) -> Command:
     return _with(command, _statefulset(required=False))
 
 
+def accepting(command: Command) -> Command:
+    """Add `--accept`."""
+    return _with(command, (_ACCEPT,))
+
+
 def patience(command: Command) -> Command:
     """Add the options that say how patient and how careful a run is."""
     return _with(command, _PATIENCE)
@@ -155,16 +168,27 @@ def _with(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Comman
 
 
 def request_of(arguments: dict[str, Any]) -> Any:
-    """The Request in a command's arguments."""
+    """The Request in a command's arguments.
+
+    Raises:
+        UsageError: a check to be accepted does not exist.
+    """
+    from csi_migration.decide.catalogue import checks_named
     from csi_migration.model.plan import Window
     from csi_migration.model.snapshot import Request
 
+    accepted = frozenset(arguments.get("accept") or ())
+    try:
+        checks_named(accepted)
+    except LookupError as error:
+        raise click.BadParameter(str(error), param_hint="--accept") from error
     return Request(
         namespace=arguments["sts_namespace"],
         statefulset=arguments["sts_name"],
         intree_class=arguments["intree_storageclass"],
         csi_class=arguments["csi_storageclass"],
         window=Window(arguments["window"]),
+        accepted=accepted,
     )
 
 

@@ -13,11 +13,12 @@ from csi_migration.model.errors import ExitCode
 @click.command()
 @options.places
 @options.statefulset
+@options.accepting
 @options.output
 def preflight(**arguments: Any) -> None:
     """Check whether a StatefulSet can be migrated; change nothing.
 
-    Exits with 3 if anything forbids the migration.
+    Exits with 3 if anything forbids the migration. `checks ID` explains a finding.
     """
     from csi_migration.decide.catalogue import blockers
     from csi_migration.engine.connect import connected

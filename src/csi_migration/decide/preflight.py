@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.snapshot import Snapshot
+
+_NOT_LOOKED_AT = "it was not looked at yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a check found: where, what, and what to do about it.
 
-    `severity` is the check's own, unless this problem weighs differently.
+    Resolution and severity are the check's own, unless this problem has others.
+    A problem that is not `known` says why the check could not tell.
     """
 
     subject: str
     message: str
     resolution: str = ""
     severity: Severity | None = None
+    known: bool = True
 
 
 Look = Callable[[Snapshot], Iterator[Problem]]
@@ -29,15 +34,30 @@ Look = Callable[[Snapshot], Iterator[Problem]]
 class Check:
     """One check.
 
-    `title` says what holds when nothing is found. `needs` names the part of the
-    snapshot without which the check says nothing: not looked at is not passed.
+    Attributes:
+        id: its name, which never changes.
+        severity: of what it finds.
+        title: what holds when nothing is found.
+        look: finds the problems.
+        looks_at: what it reads, in Kubernetes' and vSphere's words.
+        source: where the rule comes from (file:function, issue, document).
+        resolution: what to do about what it finds.
+        needs: the part of the snapshot without which it can't tell.
     """
 
     id: str
     severity: Severity
     title: str
     look: Look
+    looks_at: str = ""
+    source: str = ""
+    resolution: str = ""
     needs: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it matters: what goes wrong otherwise."""
+        return inspect.getdoc(self.look) or ""
 
     def can_tell(self, snapshot: Snapshot) -> bool:
         """Whether the snapshot holds what this check looks at."""
@@ -51,33 +71,67 @@ def check(
     id: str,  # noqa: A002  the finding's own word
     severity: Severity,
     title: str,
+    *,
+    looks_at: str,
+    source: str,
+    resolution: str,
     needs: str = "",
 ) -> Callable[[Look], Look]:
-    """Add a function to the checks that preflight runs, in the order of the code."""
+    """Add a function to the checks that preflight runs, in the order of the code.
+
+    The function's docstring says why the check matters.
+    """
 
     def add(look: Look) -> Look:
-        CHECKS.append(Check(id, severity, title, look, needs))
+        CHECKS.append(Check(id, severity, title, look, looks_at, source, resolution, needs))
         return look
 
     return add
 
 
 def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """What every check says: its problems, or that it passed."""
-    telling = (each for each in CHECKS if each.can_tell(snapshot))
-    return tuple(finding for each in telling for finding in _findings_of(each, snapshot))
+    """What every check says: its problems, that it passed, or that it could not tell."""
+    return tuple(finding for each in CHECKS for finding in _findings_of(each, snapshot))
 
 
 def blockers(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The findings that forbid the migration."""
-    return tuple(finding for finding in found if finding.severity is Severity.BLOCKER)
+    """The findings that forbid the migration: blockers, and what nobody has accepted."""
+    return tuple(finding for finding in found if finding.forbids)
+
+
+def unknown(subject: str, message: str, resolution: str = "") -> Problem:
+    """The check could not tell; `message` says why."""
+    return Problem(subject, message, resolution, known=False)
 
 
 def _findings_of(each: Check, snapshot: Snapshot) -> Iterator[Finding]:
+    subject = f"statefulset/{snapshot.request.statefulset}"
+    if not each.can_tell(snapshot):
+        yield _finding(each, unknown(subject, _NOT_LOOKED_AT), snapshot)
+        return
     problems = list(each.look(snapshot))
     for problem in problems:
-        severity = problem.severity or each.severity
-        yield Finding(each.id, severity, problem.subject, problem.message, problem.resolution)
+        yield _finding(each, problem, snapshot)
     if not problems:
-        subject = f"statefulset/{snapshot.request.statefulset}"
         yield Finding(each.id, Severity.PASSED, subject, each.title)
+
+
+def _finding(each: Check, problem: Problem, snapshot: Snapshot) -> Finding:
+    severity = problem.severity or _weight(each, problem)
+    found = Finding(
+        each.id,
+        severity,
+        problem.subject,
+        problem.message,
+        problem.resolution or each.resolution,
+        problem.known,
+    )
+    acceptable = severity is Severity.NEEDS_ACCEPTANCE
+    return replace(found, accepted=acceptable and each.id in snapshot.request.accepted)
+
+
+def _weight(each: Check, problem: Problem) -> Severity:
+    """What can't be known is neither passed nor failed: a person may take it on."""
+    if not problem.known and each.severity is Severity.BLOCKER:
+        return Severity.NEEDS_ACCEPTANCE
+    return each.severity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from csi_migration.decide.checks_set import budgets_covering
+from csi_migration.decide.checks_around import budgets_covering
 from csi_migration.decide.replica_rules import spec_changed
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.ways_out import put_the_spec_back, remove_the_set

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from csi_migration.decide.catalogue import blockers, findings
+from csi_migration.decide.catalogue import findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
 from csi_migration.decide.permissions import READING, WARNING, WRITING, Permission
 from csi_migration.decide.plan import selector_query
@@ -14,7 +14,7 @@ from csi_migration.engine.systems import Systems
 from csi_migration.kube import Client, NotFound, Resource, resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.errors import AuthenticationFailed, UsageError
-from csi_migration.model.finding import Finding
+from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import Raw, name_of, ordinals_of
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, Request, Snapshot
 from csi_migration.vsphere.disks import held_by
@@ -32,7 +32,7 @@ def take_snapshot(systems: Systems, request: Request) -> Snapshot:
     """
     snapshot = _with_disks(systems, _kubernetes(systems.client, request))
     snapshot = replace(snapshot, vcenters=systems.vcenters, unverified=systems.unverified)
-    if blockers(findings(snapshot)):
+    if any(finding.severity is Severity.BLOCKER for finding in findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet
     return replace(snapshot, dry_runs=dry_runs(systems.client, snapshot))
 

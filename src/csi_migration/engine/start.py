@@ -274,17 +274,22 @@ def _require_passed(found: tuple[Finding, ...]) -> None:
     blocking = blockers(found)
     if blocking:
         raise Blocked(
-            f"preflight found {len(blocking)} blocker(s)",
-            details="\n".join(f"{f.subject}: {f.message} [{f.id}]" for f in blocking),
+            f"preflight forbids it: {len(blocking)} finding(s)",
+            details="\n".join(
+                f"{f.severity.value}: {f.subject}: {f.message} [{f.id}]" for f in blocking
+            ),
             state="Nothing was changed.",
-            resolution="Clear them, then try again; `preflight` prints them with what to do.",
+            resolution="Clear them, or take those that need acceptance on with --accept ID, "
+            "then try again; `preflight` prints them with what to do.",
         )
 
 
 def _tell_warnings(found: tuple[Finding, ...], tell: Tell) -> None:
     for finding in found:
-        if finding.severity is Severity.WARNING:
-            text = f"{finding.subject}: {finding.message} [{finding.id}]. {finding.resolution}"
+        if finding.accepted or finding.severity is Severity.WARNING:
+            accepted = ", accepted" if finding.accepted else ""
+            told = f"{finding.subject}: {finding.message} [{finding.id}{accepted}]"
+            text = f"{told}. {finding.resolution}"
             tell(Notice("warning", text))
 
 

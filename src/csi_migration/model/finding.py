@@ -10,6 +10,7 @@ class Severity(Enum):
     """How much a finding weighs, heaviest first."""
 
     BLOCKER = "blocker"
+    NEEDS_ACCEPTANCE = "needs acceptance"
     WARNING = "warning"
     NOTE = "note"
     PASSED = "passed"
@@ -25,6 +26,8 @@ class Finding:
         subject: the object looked at (`pvc/data-web-0`).
         message: what was seen.
         resolution: what to do about it; empty when passed.
+        known: False when the check could not tell; `message` says why.
+        accepted: the person goes on in spite of it (`--accept ID`).
     """
 
     id: str
@@ -32,3 +35,12 @@ class Finding:
     subject: str
     message: str
     resolution: str = ""
+    known: bool = True
+    accepted: bool = False
+
+    @property
+    def forbids(self) -> bool:
+        """Whether the migration may not begin with it."""
+        if self.severity is Severity.NEEDS_ACCEPTANCE:
+            return not self.accepted
+        return self.severity is Severity.BLOCKER

@@ -11,13 +11,14 @@ from csi_migration.model.plan import Window
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the person asked for."""
+    """What the person asked for; `accepted` are the ids of `--accept`."""
 
     namespace: str
     statefulset: str
     intree_class: str
     csi_class: str
     window: Window = Window.REPLICA
+    accepted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,156 @@
+"""Checks of the disks in vCenter and of vCenter itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csi_migration.decide.checks_volumes import claims_by_ordinal
+from csi_migration.decide.preflight import Problem, check
+from csi_migration.model.finding import Severity
+from csi_migration.model.snapshot import DiskLook, Snapshot
+
+_BLOCKER = Severity.BLOCKER
+_WARNING = Severity.WARNING
+
+
+_PLAIN_SHARING = ("", "sharingNone")
+
+
+# What is written in these modes is gone when the VM is powered off.
+_LOSING_MODES = ("independent_nonpersistent", "nonpersistent", "undoable", "append")
+
+
+def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
+    for _, name in claims_by_ordinal(snapshot):
+        if name in snapshot.disks:
+            yield f"pvc/{name}", snapshot.disks[name]
+
+
+@check(
+    "disks-found",
+    _BLOCKER,
+    "every VMDK is where its volume says",
+    looks_at="every VMDK in its datastore",
+    source="vsphere-csi-driver issues 565, 365, 686",
+    resolution="Find the disk in vCenter before you go on.",
+    needs="disks",
+)
+def disks_found(snapshot: Snapshot) -> Iterator[Problem]:
+    """Storage DRS moves and renames disks behind the volume's back."""
+    for subject, look in _looks(snapshot):
+        if look.problem:
+            yield Problem(subject, look.problem, "Find the disk in vCenter before you go on.")
+
+
+@check(
+    "disks-plain",
+    _BLOCKER,
+    "no VMDK has snapshots or is shared",
+    looks_at="backing, sharing and mode of every VM's device on the VMDK",
+    source="vsphere-csi-driver issue 478",
+    resolution="Consolidate snapshots; shared and raw disks can't be migrated.",
+    needs="disks",
+)
+def disks_plain(snapshot: Snapshot) -> Iterator[Problem]:
+    """Registering the base of a delta chain would lose what the delta holds."""
+    for subject, look in _looks(snapshot):
+        for attachment in look.attachments:
+            if attachment.parent:
+                message = f"{attachment.vm} writes to a snapshot of it"
+                yield Problem(subject, message, "Consolidate the VM's snapshots.")
+            if attachment.sharing not in _PLAIN_SHARING:
+                message = f"{attachment.vm} holds it with {attachment.sharing}"
+                yield Problem(subject, message, "Shared disks can't be migrated.")
+            if not attachment.flat or attachment.disk_mode in _LOSING_MODES:
+                message = f"{attachment.vm} holds it as no plain VMDK, mode {attachment.disk_mode}"
+                yield Problem(subject, message, "Only plain, persistent VMDKs can be migrated.")
+
+
+@check(
+    "machines-readable",
+    _BLOCKER,
+    "vCenter can tell what every VM holds",
+    looks_at="the devices of every VM",
+    source="vSphere: VirtualMachine.runtime.connectionState",
+    resolution="Bring the VM or its host back, or take it out of the inventory.",
+    needs="disks",
+)
+def machines_readable(snapshot: Snapshot) -> Iterator[Problem]:
+    """A swap waits until no VM holds the disk, and of these nobody could say."""
+    for machine in snapshot.unreadable_machines:
+        yield Problem(
+            f"vm/{machine}",
+            "it is not powered off, and vCenter can't read its devices",
+            "Bring the VM or its host back, or take it out of the inventory.",
+        )
+
+
+@check(
+    "disks-catalog",
+    _BLOCKER,
+    "the driver's records and vCenter's catalog agree",
+    looks_at="CnsVSphereVolumeMigration and vCenter's catalog",
+    source="vsphere-csi-driver issues 3082, 2744",
+    resolution="Reconcile the datastore's inventory in vCenter.",
+    needs="disks",
+)
+def disks_catalog(snapshot: Snapshot) -> Iterator[Problem]:
+    """The id becomes the volumeHandle: a stale one names another disk or none."""
+    for subject, look in _looks(snapshot):
+        if look.file is None:
+            continue
+        if look.recorded_id and (look.disk is None or look.disk.id != look.recorded_id):
+            found = look.disk.id if look.disk else "no First Class Disk"
+            yield Problem(
+                subject,
+                f"CnsVSphereVolumeMigration names disk {look.recorded_id} for {look.file.path}, "
+                f"vCenter's catalog has {found}",
+                "Reconcile the datastore's inventory in vCenter.",
+            )
+
+
+@check(
+    "one-vcenter",
+    _BLOCKER,
+    "the driver's configuration names one vCenter",
+    looks_at="the driver's csi-vsphere.conf",
+    source="vsphere-csi-driver: vsphere_csi_migration.md",
+    resolution="In-tree volumes are supported with one vCenter only.",
+)
+def one_vcenter(snapshot: Snapshot) -> Iterator[Problem]:
+    """With several, the driver does not handle in-tree volumes at all."""
+    if snapshot.vcenters != 1:
+        yield Problem(
+            "vcenter",
+            f"the CSI driver's configuration names {snapshot.vcenters} vCenters",
+            "In-tree volumes are supported with one vCenter only.",
+        )
+
+
+@check(
+    "certificates",
+    Severity.WARNING,
+    "every server's certificate is verified",
+    looks_at="how vCenter's certificate is verified",
+    source="TLS without verification gives the password away",
+    resolution="Give --vcenter-thumbprint or --vcenter-ca.",
+)
+def certificates(snapshot: Snapshot) -> Iterator[Problem]:
+    """Whoever answers in vCenter's place gets its password."""
+    for words in snapshot.unverified:
+        yield Problem("vcenter", words, "Give --vcenter-thumbprint or --vcenter-ca.")
+
+
+@check(
+    "vcenter-privileges",
+    _BLOCKER,
+    "the vCenter account may do all that a migration needs",
+    looks_at="the account's privileges on datastores, datacenters and the root folder",
+    source="vSphere: AuthorizationManager.HasPrivilegeOnEntities",
+    resolution="Add it to the account's role.",
+    needs="disks",
+)
+def vcenter_privileges(snapshot: Snapshot) -> Iterator[Problem]:
+    """A refusal half-way would leave a replica away."""
+    for privilege in snapshot.missing_privileges:
+        yield Problem("vcenter", f"the account lacks {privilege}", "Add it to the account's role.")

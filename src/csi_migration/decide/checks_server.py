@@ -1,0 +1,127 @@
+"""Checks of permissions and of the objects to come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from csi_migration.decide.preflight import Problem, check
+from csi_migration.model.finding import Severity
+from csi_migration.model.objects import (
+    Raw,
+    spec_without_templates,
+)
+from csi_migration.model.snapshot import DryRun, Snapshot
+
+_BLOCKER = Severity.BLOCKER
+_WARNING = Severity.WARNING
+
+
+_UNASKED = "does not support dry run"
+
+
+_EXCEEDED = re.compile(r"exceeded quota: [^,]*, requested: (?P<resources>.*?), used: ")
+
+
+_OF_ONE_CLASS = ".storageclass.storage.k8s.io/"
+
+
+@check(
+    "permissions",
+    _BLOCKER,
+    "the identity may do all that a migration needs",
+    looks_at="a SelfSubjectAccessReview for each request that a migration makes",
+    source="deploy/rbac-user-cluster.yaml",
+    resolution="Grant it: see deploy/rbac-user-cluster.yaml.",
+)
+def permissions(snapshot: Snapshot) -> Iterator[Problem]:
+    """A refusal half-way would leave a replica away."""
+    for permission in snapshot.denied:
+        message = f"it may not {permission}"
+        yield Problem("identity", message, "Grant it: see deploy/rbac-user-cluster.yaml.")
+
+
+@check(
+    "dry-runs",
+    _BLOCKER,
+    "the API server accepts every object to come",
+    looks_at="a server-side dry-run of every object to come",
+    source="kubernetes: webhook/errors/statuserror.go:NewDryRunUnsupportedErr",
+    resolution="Clear what the server objects to.",
+    needs="dry_runs",
+)
+def dry_runs(snapshot: Snapshot) -> Iterator[Problem]:
+    """Quotas, policies and webhooks say no before anything is deleted, not after."""
+    for answer in snapshot.dry_runs:
+        if not answer.accepted:
+            yield _refusal(answer)
+
+
+def _refusal(answer: DryRun) -> Problem:
+    """What a refusal is worth: not every one speaks of the object to come.
+
+    A webhook with side effects is not asked at all in a dry run (kubernetes:
+    webhook/errors/statuserror.go:NewDryRunUnsupportedErr). And the old object
+    still counts against the quotas that the new one is measured with.
+    """
+    if _UNASKED in answer.message:
+        return Problem(
+            answer.subject,
+            f"whether the server would accept it is unknown: {answer.message}",
+            "Make sure that the webhook lets it pass.",
+            Severity.WARNING,
+        )
+    if _is_freed_by_the_old(answer.message):
+        return Problem(
+            answer.subject,
+            f"it is refused while the old object is there, too: {answer.message}",
+            "The old object's deletion makes room for it; see that nothing else takes it.",
+            Severity.WARNING,
+        )
+    message = f"the server would refuse it: {answer.message}"
+    return Problem(answer.subject, message, "Clear what the server objects to.")
+
+
+def _is_freed_by_the_old(message: str) -> bool:
+    """A quota of one StorageClass is not: the old claim counts for another class.
+
+    "requested" lists exactly the resources whose limits would be passed
+    (kubernetes: admission/plugin/resourcequota/controller.go:CheckRequest).
+    """
+    exceeded = _EXCEEDED.search(message)
+    return exceeded is not None and _OF_ONE_CLASS not in exceeded["resources"]
+
+
+@check(
+    "template-unchanged",
+    _BLOCKER,
+    "the set's spec and its pod template survive the re-creation",
+    looks_at="the StatefulSet that a dry-run of its creation returns",
+    source="kubernetes: statefulset strategy and revision: getPatch",
+    resolution="Find the admission webhook or default that changes it.",
+    needs="dry_runs",
+)
+def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
+    """Another template is a new revision, and a new revision restarts every pod.
+
+    Any other difference would be a set that behaves in another way than before.
+    """
+    subject = f"statefulset/{snapshot.request.statefulset}"
+    answers = (answer.returned or {} for answer in snapshot.dry_runs)
+    again = next((one for one in answers if one.get("kind") == "StatefulSet"), None)
+    if again is None:
+        message = "how it would come back is unknown: the dry-run of its creation was refused"
+        resolution = "Clear what refused it to see whether anything changes the set."
+        yield Problem(subject, message, resolution, Severity.WARNING)
+    elif fields := _differing(snapshot.statefulset, again):
+        outcome = ", so every pod would restart" if "template" in fields else ""
+        yield Problem(
+            subject,
+            f"a re-created set would come back with another {', '.join(fields)}{outcome}",
+            "Find the admission webhook or default that changes it.",
+        )
+
+
+def _differing(statefulset: Raw, other: Raw) -> list[str]:
+    one, other = spec_without_templates(statefulset), spec_without_templates(other)
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
