@@ -174,3 +174,27 @@ def test_a_volume_that_was_set_back_to_delete_stops_the_run_until_it_is_retain(
         run = finish(tool)
         assert_needs_person(made, run, line, f"{volume} is no longer Retain")
     bring_to("resume", made)
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "PersistentVolume"])
+def test_going_back_cures_what_somebody_deleted_under_a_running_pod(
+    trial: StartTrial, kind: str
+) -> None:
+    made = trial(replicas=2)
+    done = made.migrate(*QUICK)
+    assert done.exit_code == 0, str(done)
+    claim = made.cluster.get("PersistentVolumeClaim", "data-web-0", made.workload.namespace)
+    name = "data-web-0" if kind == "PersistentVolumeClaim" else claim["spec"]["volumeName"]
+    made.cluster.delete(kind, name, made.workload.namespace)
+
+    stopped = made.resume(*QUICK)
+    assert stopped.exit_code == 6, str(stopped)
+    assert "somebody is deleting" in told(stopped)
+    assert "rollback --replica 0" in told(stopped)
+    cured = made.rollback("--replica", "0", *QUICK)
+    assert cured.exit_code == 0, str(cured)
+    assert_nothing_lost(made)
+    again = made.resume(*QUICK)
+    assert again.exit_code == 0, str(again)
+    made.assert_on_csi()
+    assert_nothing_lost(made)

@@ -216,6 +216,28 @@ def test_the_set_stays_away_while_somebody_is_deleting_a_claim_on_csi() -> None:
     assert isinstance(_step(world), Refuse)
 
 
+CSI_CLAIM = csi_world(ONE).claims[0]
+GOING = [
+    replace(CSI_CLAIM, terminating=True),
+    replace(CSI_CLAIM, new=replace(CSI_CLAIM.new, terminating=True)),
+]
+
+
+@pytest.mark.parametrize("going", GOING, ids=["claim", "volume"])
+def test_the_way_back_is_the_cure_for_what_somebody_deletes_under_a_running_pod(
+    going: ClaimState,
+) -> None:
+    world = _world(going)
+
+    refused = _step(world)
+    assert isinstance(refused, Refuse)
+    assert "somebody is deleting" in refused.reason
+    assert _step(world, back()) == Act(Action.OPEN_WINDOW)
+    *_, (later, _, last) = visit(back(), world)
+    assert isinstance(last, Finished)
+    assert (later.claims[0].presence, later.harm) == (OLD, frozenset())
+
+
 @pytest.mark.parametrize("run", [forwards(), back()], ids=["forwards", "back"])
 @pytest.mark.parametrize(
     "claim", [MISSING, ClaimState(terminating=True)], ids=["missing", "going away"]
@@ -229,7 +251,7 @@ def test_the_set_is_not_made_again_with_other_templates_over_such_a_claim(
 
     step = _step(*looked[:1], run, looked[1])
     assert isinstance(step, Refuse)
-    assert "empty volume" in step.reason
+    assert "empty volume" in step.reason or "deleting claim" in step.reason
 
 
 def test_going_back_the_disk_of_a_claim_without_its_volume_is_looked_up_before_cns() -> None:

@@ -20,8 +20,10 @@ from csi_migration.decide.replica_rules import (
     close_the_window,
     delete_csi_volume,
     delete_in_tree_volume,
+    deletion,
     is_in_place,
     is_in_tree,
+    is_on_csi,
     is_whole_on_csi,
     orphans_first,
     others_first,
@@ -52,7 +54,7 @@ def templates_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step
     """
     del window
     statefulset = seen.statefulset
-    if refused := refusal(plan, seen):
+    if refused := refusal(plan, seen) or deletion(plan, seen):
         return refused
     if statefulset.terminating:
         return await_orphaned()
@@ -66,10 +68,10 @@ def templates_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step
 def _take_the_pod_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
     if is_in_tree(plan, seen):
         return await_pod_gone() if seen.pod.terminating else None
-    is_whole = is_whole_on_csi(plan, seen)
-    guard = others_first(seen) if is_whole else None
-    # A replica that is not Ready on CSI is the very one that has to go back.
-    return guard or take_the_pod_away(seen, is_whole=is_whole, needs_ready=False)
+    guard = others_first(seen) if is_whole_on_csi(plan, seen) else None
+    # A replica that is not Ready on CSI, or whose claims somebody is deleting, is the
+    # very one that has to go back.
+    return guard or take_the_pod_away(seen, is_whole=is_on_csi(plan, seen), needs_ready=False)
 
 
 def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:

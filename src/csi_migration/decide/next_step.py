@@ -23,6 +23,7 @@ from csi_migration.decide.replica_rules import (
     bring_the_pod_back,
     delete_csi_volume,
     delete_in_tree_volume,
+    deletion,
     id_of,
     is_swapped,
     is_untouched,
@@ -51,6 +52,7 @@ def next_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     """What to do next to bring this replica to CSI volumes."""
     return (
         refusal(plan, seen)
+        or deletion(plan, seen)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)
         or bring_the_pod_back(plan, seen, window)

@@ -48,6 +48,18 @@ def is_whole_on_csi(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
     return all(_is_whole_on_csi(seen.claims[claim.name]) for claim in plan.claims)
 
 
+def is_on_csi(plan: ReplicaPlan, seen: ReplicaSeen) -> bool:
+    """Whether every claim and CSI volume is still there, be it on its way out.
+
+    What somebody deletes under a running pod stays until the pod goes (kubernetes:
+    pvcprotection/pvc_protection_controller.go).
+    """
+    claims = (seen.claims[claim.name] for claim in plan.claims)
+    return all(
+        item.presence is Presence.NEW for one in claims for item in (one.claim, one.new_volume)
+    )
+
+
 def is_in_place(claim: ClaimSeen) -> bool:
     """Whether the in-tree claim and its volume stand, and neither is going away."""
     return _stand(Presence.OLD, claim.claim, claim.old_volume)
@@ -107,9 +119,27 @@ def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
         yield _no_longer_retain(plan.old_volume)
     if seen.new_volume.presence is Presence.NEW and not seen.new_retain:
         yield _no_longer_retain(plan.new_volume)
-    if seen.new_volume.terminating and _stand(Presence.NEW, seen.claim):
-        yield f"somebody is deleting the new volume {plan.new_volume}"
     yield from _wrong_disk(plan, seen)
+
+
+def deletions(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[str]:
+    """What somebody deletes while the replica stands on it: it can't be taken back.
+
+    Forwards and for the set's templates that is the end; the way back is its cure.
+    """
+    is_running = seen.pod.presence is not Presence.ABSENT and not seen.pod.terminating
+    for claim in plan.claims:
+        found = seen.claims[claim.name]
+        if is_running and found.claim.terminating:
+            yield f"somebody is deleting claim {claim.name}, which goes when its pod goes"
+        if found.new_volume.terminating and _stand(Presence.NEW, found.claim):
+            yield f"somebody is deleting volume {claim.new_volume}, which goes when its claim goes"
+
+
+def deletion(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
+    """The same as a refusal."""
+    found = tuple(deletions(plan, seen))
+    return Refuse("; ".join(found)) if found else None
 
 
 def _no_longer_retain(volume: str) -> str:

@@ -168,7 +168,7 @@ class Actor:
 
     def _open_window(self) -> dict[str, str]:
         """Take away the very set that was read last, unless it could not come back."""
-        missing = missing_claims(self._run)
+        missing = [name for name in missing_claims(self._run) if not self._makes_anew(name)]
         if missing:
             raise NeedsPerson(
                 f"the StatefulSet was not taken away: {', '.join(missing)} is missing or going "
@@ -183,6 +183,10 @@ class Actor:
             propagation="Orphan",
         )
         return {}
+
+    def _makes_anew(self, claim: str) -> bool:
+        """Going back, this replica's claims come back whatever becomes of the present ones."""
+        return self._run.goes_back and any(one.name == claim for one in self._replica.claims)
 
     def _register(self, claim: ClaimPlan) -> dict[str, str]:
         name = f"{_DISK_NAME_PREFIX}-{self._plan.namespace}-{claim.name}"[:_DISK_NAME_LIMIT]

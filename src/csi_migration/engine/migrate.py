@@ -34,6 +34,7 @@ from csi_migration.model.seen import ReplicaSeen
 
 _HEALTH_SECONDS = 30.0
 _MOST_RETREATS = 10
+_REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
 
 
 class Migration:
@@ -188,19 +189,20 @@ class Migration:
         Swap(run, run.plan.replicas[0], partial(last_set, run), wanted, wanted).set_again()
 
     def _soak(self, replica: ReplicaPlan, seen: ReplicaSeen) -> None:
-        """Wait until the replica has stayed Ready for long enough and is healthy."""
-        run, since = self._run, time.monotonic()
+        """Wait until the replica has stayed Ready for long enough and is healthy.
+
+        A drain or an eviction may replace it meanwhile: then the time begins anew.
+        """
+        run, since, uid = self._run, time.monotonic(), seen.pod.uid
         soak = max(run.options.soak, run.plan.min_ready_seconds)
         wait = run.waiter(replica.pod, "soak", soak + run.options.ready_timeout)
         while time.monotonic() < since + soak or not self._is_healthy(replica):
             pod = run.patiently(replica.pod, lambda: self._settled_pod(replica))
-            if pod is None or uid_of(pod) != seen.pod.uid:
-                raise Stopped(
-                    f"{replica.pod} was replaced right after its swap",
-                    resolution="See why: a drain, an eviction, its node.",
-                )
+            if pod is not None and uid_of(pod) != uid:
+                uid = uid_of(pod)
+                run.tell(Notice("warning", _REPLACED, replica.pod))
             self._bring_back_the_vanished()
-            since = since if is_ready(pod) else time.monotonic()
+            since = since if pod is not None and is_ready(pod) else time.monotonic()
             wait.pause("holding for a while to see that it stays Ready")
 
     def _settled_pod(self, replica: ReplicaPlan) -> Raw | None:

@@ -62,12 +62,23 @@ def _ways_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> I
     if foreign:
         commands = ", ".join(f"`kubectl -n {plan.namespace} delete {one}`" for one in foreign)
         yield f"See that nobody needs what is there now, then remove it: {commands}."
+    if any(_goes_from_csi(claim) for claim in seen.claims.values()):
+        yield (
+            "A deletion can't be taken back, but the disk stays: `rolling-migration rollback "
+            f"--replica {replica.ordinal}` brings the replica back to its in-tree volumes, and "
+            "`resume` migrates it anew."
+        )
     if any(_lost_retain(claim) for claim in seen.claims.values()):
         yield "Stop whatever changes the policy; the next run sets it to Retain before all else."
 
 
 def _is_foreign(claim: ClaimSeen) -> bool:
     return claim.claim.presence is Presence.FOREIGN
+
+
+def _goes_from_csi(claim: ClaimSeen) -> bool:
+    is_new = claim.claim.presence is Presence.NEW
+    return is_new and (claim.claim.terminating or claim.new_volume.terminating)
 
 
 def _lost_retain(claim: ClaimSeen) -> bool:
