@@ -55,6 +55,7 @@ def actor_on(cluster: Listing, directory: WorkingDirectory) -> Actor:
         plan=plan,
         directory=directory,
         known_sets=set(),
+        goes_back=False,
         patiently=lambda _, look: look(),
     )
     fake = cast(Run, run)
