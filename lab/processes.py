@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +19,9 @@ from pathlib import Path
 import urllib3
 
 POLL_SECONDS = 0.05
+# Outgoing connections have 32768 and above (net.ipv4.ip_local_port_range).
+PORTS = range(20_000, 32_000)
+ROW = 16
 
 
 class LabError(Exception):
@@ -143,9 +146,27 @@ def _tail(part: Part, lines: int = 20) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on now, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for bound in sockets:
-            bound.bind(("127.0.0.1", 0))
-        return [bound.getsockname()[1] for bound in sockets]
+    """Ports on 127.0.0.1 in a row that nobody listens on now.
+
+    A lab keeps a row for as long as it lives, although some of its parts listen
+    later or restart. So the ports are not of those that outgoing connections get,
+    and two labs that start at the same moment look in different places first.
+
+    Raises:
+        LabError: there is no such row.
+    """
+    rows = len(PORTS) // ROW
+    for number in range(os.getpid(), os.getpid() + rows):
+        first = PORTS[number % rows * ROW]
+        if all(map(_is_free, range(first, first + ROW))):
+            return list(range(first, first + count))
+    raise LabError(f"somebody listens in every row of {ROW} ports in {PORTS}; stop other labs")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as bound:
+        try:
+            bound.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
