@@ -21,6 +21,7 @@ from lab.facts import Facts
 from lab.layout import CLUSTERS, REPOSITORY, Layout
 from lab.processes import LabError, Part
 from lab.progress import say
+from lab.waiting import PATIENCE
 
 PLAYED = ("kubelet", "syncer", "external-attacher", "external-provisioner")
 # Seconds. Short, but none is zero: what a tool must wait for has to be seen.
@@ -282,7 +283,7 @@ def _create_all(client: Cluster, bodies: list[Object]) -> None:
         client.create(body)
 
 
-def _wait_for_nodes(client: Cluster, names: list[str], seconds: float = 30) -> None:
+def _wait_for_nodes(client: Cluster, names: list[str], seconds: float = PATIENCE) -> None:
     """Wait until pods can be made and scheduled: nodes Ready, ServiceAccount there."""
     deadline = time.monotonic() + seconds
     while not (_ready_nodes(client) >= set(names) and _default_account(client)):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import urllib3
 
+from lab.waiting import PATIENCE
+
 POLL_SECONDS = 0.05
 # Outgoing connections have 32768 and above (net.ipv4.ip_local_port_range).
 PORTS = range(20_000, 32_000)
@@ -108,7 +110,7 @@ def _signal(part: Part, number: int) -> None:
             os.kill(part.pid, number)
 
 
-def wait_healthy(part: Part, ca: Path, seconds: float = 60) -> None:
+def wait_healthy(part: Part, ca: Path, seconds: float = PATIENCE) -> None:
     """Wait until the part works, but not longer than it lives.
 
     Raises:

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 
 POLL_SECONDS = 0.05
+# Seconds. The scheduler has been seen to come back to a pod after a minute only, when it had
+# tried while the pod's claims were being bound; and several labs may share two cores.
+PATIENCE = 150
 
 
-def until(what: str, seen: Callable[[], bool], seconds: float = 30) -> None:
+def until(what: str, seen: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Call `seen` until it is true.
 
     Raises:

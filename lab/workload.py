@@ -18,8 +18,8 @@ def create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> Non
     """Namespace, disks, volumes, claims, Service, budget and set; waits until Ready.
 
     Raises:
-        TimeoutError: a claim was not Bound in 60 s, or a pod not Ready in 60 s;
-            says how the namespace stands.
+        TimeoutError: a claim was not Bound or a pod not Ready in time; says how the
+            namespace stands.
     """
     with told(cluster, workload.namespace):
         _create(cluster, vcenter, workload)
@@ -33,7 +33,7 @@ def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> No
     if workload.max_unavailable is not None:
         cluster.create(manifests.disruption_budget(workload))
     cluster.create(manifests.statefulset(workload))
-    until(f"{workload.name} Ready", lambda: ready(cluster, workload), seconds=60)
+    until(f"{workload.name} Ready", lambda: ready(cluster, workload))
     if workload.origin == "dynamic":
         _set_reclaim_policy(cluster, workload)
 
@@ -89,7 +89,7 @@ def _delete_all(cluster: Cluster, kind: str, namespace: str) -> None:
     for one in cluster.list(kind, namespace):
         with suppress_not_found():
             cluster.delete(kind, one["metadata"]["name"], namespace)
-    until(f"no {kind} in {namespace}", lambda: not cluster.list(kind, namespace), seconds=60)
+    until(f"no {kind} in {namespace}", lambda: not cluster.list(kind, namespace))
 
 
 def _delete_volumes(cluster: Cluster, namespace: str) -> None:
@@ -103,7 +103,7 @@ def _delete_volumes(cluster: Cluster, namespace: str) -> None:
         # What a broken migration leaves, the driver can never detach: its volume
         # is no longer registered. By hand one would do the same.
         _strip_finalizers(cluster, namespace)
-        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=10)
+        until(gone, lambda: not _volumes_of(cluster, namespace))
 
 
 def _strip_finalizers(cluster: Cluster, namespace: str) -> None:
@@ -130,7 +130,7 @@ def _volumes_of(cluster: Cluster, namespace: str) -> list[Object]:
 
 def _namespace(cluster: Cluster, name: str) -> None:
     """Make it, once an older one of that name has gone."""
-    until(f"namespace {name} gone", lambda: not _terminating(cluster, name), seconds=60)
+    until(f"namespace {name} gone", lambda: not _terminating(cluster, name))
     if cluster.find("Namespace", name) is None:
         cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     until(f"ServiceAccount in {name}", lambda: _account(cluster, name))
@@ -172,7 +172,7 @@ def _bind(cluster: Cluster, name: str, namespace: str) -> None:
         _annotate(cluster, name, namespace, str(nudge))
         return False
 
-    until(f"claim {name} Bound", bound, seconds=60)
+    until(f"claim {name} Bound", bound)
     if nudge:
         _annotate(cluster, name, namespace, None)
 

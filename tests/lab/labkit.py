@@ -178,7 +178,7 @@ class Trial:
         name, namespace = self.workload.name, self.workload.namespace
         self.cluster.patch("StatefulSet", name, {"spec": {"replicas": replicas}}, namespace)
         self.workload = replace(self.workload, replicas=replicas)
-        until(f"{replicas} replicas Ready", self.ready, seconds=60)
+        until(f"{replicas} replicas Ready", self.ready)
 
     def assert_migrated(self) -> Report:
         """Every claim on a CSI volume with its own bytes, every replica Ready, nothing lost."""
