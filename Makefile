@@ -8,11 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
+# Each worker has a lab of its own; a file's tests stay together, in the order of conftest.py.
+WORKERS ?= 2
+TOGETHER := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 # Compiled once instead of at every start, whatever the machine's habit is.
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test mutations torture docs go-test check format lock clean
+.PHONY: help venv demo test unit lab-test programs mutations torture docs go-test check format \
+	lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,14 +34,18 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: $(STAMP) ## Migrate a StatefulSet in a lab of its own and check every byte
 	$(BIN)/python -m lab demo
 
-test: $(STAMP) go-test ## Run all tests: units, then the tool on the lab's real control plane
-	$(BIN)/pytest
+test: $(STAMP) go-test programs ## Run all tests: the tool on the lab's real control plane, and the units (WORKERS=2)
+	$(BIN)/pytest $(TOGETHER)
 
 unit: $(STAMP) ## Run the tests that need nothing but Python
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(TOGETHER) tests/unit
 
-lab-test: $(STAMP) ## Run the tests on the lab
-	$(BIN)/pytest tests/lab
+lab-test: $(STAMP) programs ## Run the tests on the lab
+	$(BIN)/pytest $(TOGETHER) tests/lab
+
+# Before the workers start: of theirs, one would build unheard while the other waits.
+programs: $(STAMP)
+	@$(BIN)/python -m lab build >/dev/null
 
 mutations: $(STAMP) ## Break the tool on purpose and see which tests notice
 	$(BIN)/python -m tests.mutations

@@ -1,8 +1,9 @@
-"""Fixtures: one lab for the whole run, and StatefulSets on trial in it."""
+"""Fixtures: a lab for each process that runs tests, and StatefulSets on trial in it."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,9 +25,34 @@ from tests.lab.labkit import Lab, Trial  # noqa: E402
 StartTrial = Callable[..., Trial]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first: of several workers none is left alone with it in the end.
+
+    A file's time is told by its tests on the lab; where that is wrong, by the mark `long`.
+    The files of `tests/unit` fill what is left.
+    """
+    on_the_lab = Counter(item.path for item in items if "lab" in _fixtures(item))
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path not in long, -on_the_lab[item.path]))
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests recorded of themselves; a worker has no terminal to print it on."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, told in report.user_properties:
+                terminalreporter.write_line(f"{name}: {told}")
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab of this run's own; stopped at its end, its logs stay in pytest's folder."""
+    """A lab of this process's own (of several workers each has one); stopped at its end,
+    its logs stay in pytest's folder.
+    """
     layout = Layout(tmp_path_factory.mktemp("lab"))
     try:
         yield Lab(layout, cluster.up(layout))

@@ -93,6 +93,7 @@ def test_a_directory_whose_backup_was_never_complete_has_no_plan(directory: Path
         (this_process() + "0", 3, False),
         ("boot/1/2/3", 3, True),
     ],
+    ids=["here", "here, but late", "ended", "elsewhere"],
 )
 def test_a_holder_is_alive_unless_it_has_ended_or_missed_its_deadline(
     process: str, seconds: int, is_alive: bool
