@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ pytest.register_assert_rewrite(
 from tests.lab.labkit import Lab, Trial  # noqa: E402
 
 StartTrial = Callable[..., Trial]
+LONGEST_NAMESPACE = 60
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,8 +65,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> str:
     """A namespace's name for this test alone; nothing is made yet."""
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
-    return words[:60].strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
+    if len(words) <= LONGEST_NAMESPACE:
+        return words
+    # The parameters stand at the end: without them, one test would wait for another's namespace.
+    whole = f"{zlib.crc32(words.encode()):08x}"
+    return f"{words[: LONGEST_NAMESPACE - len(whole) - 1].strip('-')}-{whole}"
 
 
 @pytest.fixture
