@@ -8,13 +8,21 @@ from typing import Any
 
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.model.plan import Window
-from csi_migration.model.snapshot import DiskLook, DryRun, Request, Snapshot
+from csi_migration.model.snapshot import (
+    DiskAttachment,
+    DiskLook,
+    DryRun,
+    Machine,
+    Request,
+    Snapshot,
+)
 
 Raw = dict[str, Any]
 
 NAMESPACE = "shop"
 LABELS = {"app": "web"}
 REVISION = "web-5f7d"
+BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 def metadata(name: str, **more: Any) -> Raw:
@@ -74,9 +82,11 @@ def pod(ordinal: int) -> Raw:
         "controller-revision-hash": REVISION,
         "apps.kubernetes.io/pod-index": str(ordinal),
     }
+    owner = {"kind": "StatefulSet", "name": "web", "uid": "uid-web", "controller": True}
     return {
-        "metadata": metadata(name, namespace=NAMESPACE, labels=labels),
+        "metadata": metadata(name, namespace=NAMESPACE, labels=labels, ownerReferences=[owner]),
         "spec": {
+            "containers": [{"name": "db", "image": "db:1"}],
             "nodeName": "node-1",
             "terminationGracePeriodSeconds": 20,
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}"}}],
@@ -136,7 +146,15 @@ def csi_volume(name: str, disk_id: str) -> Raw:
 
 
 def storage_class(name: str, provisioner: str) -> Raw:
-    return {"metadata": metadata(name), "provisioner": provisioner}
+    return {
+        "metadata": metadata(name),
+        "provisioner": provisioner,
+        "allowVolumeExpansion": True,
+    }
+
+
+def csi_driver() -> Raw:
+    return {"metadata": metadata("csi.vsphere.vmware.com"), "spec": {"attachRequired": True}}
 
 
 def csi_node(name: str) -> Raw:
@@ -148,10 +166,32 @@ def csi_node(name: str) -> Raw:
     return {"metadata": metadata(name, annotations=marks), "spec": {"drivers": [driver]}}
 
 
+def node(name: str, **spec: Any) -> Raw:
+    """A node that is Ready, on a VM of its name."""
+    return {
+        "metadata": metadata(name, labels={"topology.csi.vmware.com/zone": "a"}),
+        "spec": spec,
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def attachment(volume: str, node_name: str = "node-1") -> Raw:
+    return {
+        "metadata": metadata(f"csi-{volume}-{node_name}"),
+        "spec": {
+            "attacher": "csi.vsphere.vmware.com",
+            "nodeName": node_name,
+            "source": {"persistentVolumeName": volume},
+        },
+        "status": {"attached": True},
+    }
+
+
 def look(ordinal: int) -> DiskLook:
     path = DiskPath("ds", f"kubevols/disk-{ordinal}.vmdk")
     disk = Disk(f"fcd-{ordinal}", "n", path, 1 << 30, keep_after_delete_vm=True)
-    return DiskLook(DiskFile(path, "datastore-1", "/DC0", 1 << 30), disk, disk.id)
+    file = DiskFile(path, "datastore-1", "/DC0", 1 << 30)
+    return DiskLook(file, disk, disk.id, (DiskAttachment("vm-1"),))
 
 
 def budget(allowed: int) -> Raw:
@@ -191,6 +231,17 @@ def healthy() -> Snapshot:
         namespace_pods=tuple(pod(o) for o in range(2)),
         budgets=(budget(1),),
         autoscalers=(),
+        namespace={"metadata": metadata(NAMESPACE)},
+        controllers={"statefulset/web": statefulset()},
+        namespace_claims={f"data-web-{o}": claim(o) for o in range(2)},
+        quotas=(),
+        volume_snapshots=(),
+        nodes={"node-1": node("node-1")},
+        csi_drivers={"csi.vsphere.vmware.com": csi_driver()},
+        machines={"node-1": Machine("vm-1", "vmx-19")},
+        vcenter_version="8.0.2.0",
+        attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),
+        all_attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),
         csi_nodes={"node-1": csi_node("node-1")},
         disks={f"data-web-{o}": look(o) for o in range(2)},
         dry_runs=(accepted(statefulset()),),

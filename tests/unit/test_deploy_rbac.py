@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from csi_migration.decide.permissions import READING, WARNING, WRITING
+from csi_migration.decide.permissions import COMPLETING, READING, WRITING
 
 _ROLES = Path(__file__).parents[2] / "deploy" / "rbac-user-cluster.yaml"
 
@@ -24,7 +24,7 @@ def _granted(role: str) -> set[tuple[str, str, str]]:
 
 
 def _asked(*, namespaced: bool) -> set[tuple[str, str, str]]:
-    every = (*READING, *WARNING, *WRITING)
+    every = (*READING, *COMPLETING, *WRITING)
     return {(p.verb, p.group, p.resource) for p in every if p.namespaced is namespaced}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from csi_migration.decide.permissions import COMPLETING
 from csi_migration.engine.dry_runs import ask
-from csi_migration.engine.gather import autoscalers, recorded_ids
-from csi_migration.kube import Client, ReadFailed
+from csi_migration.engine.gather import recorded_ids
+from csi_migration.engine.gather_around import Around
+from csi_migration.kube import Client, ReadFailed, resources
 from csi_migration.kube.resources import CLAIMS
 from csi_migration.model.disk import DiskPath
 from tests.unit import snapshots
@@ -68,13 +70,25 @@ def test_records_are_read_by_path(server: ApiServer, client: Client) -> None:
     assert recorded_ids(client) == {DiskPath("ds", "dir/x.vmdk"): "fcd-1"}
 
 
-def test_autoscalers_are_listed_if_the_identity_may(server: ApiServer, client: Client) -> None:
-    server.answers += [allowed(yes=True), listed(snapshots.autoscaler())]
+def test_what_stands_around_is_listed_if_the_identity_may(
+    server: ApiServer, client: Client
+) -> None:
+    server.answers += [*(allowed(yes=True) for _ in COMPLETING), listed(snapshots.autoscaler())]
 
-    assert autoscalers(client, "shop") == (snapshots.autoscaler(),)
+    around = Around(client, "shop")
+    assert around.listed(resources.AUTOSCALERS) == (snapshots.autoscaler(),)
 
 
-def test_autoscalers_are_unknown_if_the_identity_may_not(server: ApiServer, client: Client) -> None:
-    server.answers += [allowed(yes=False)]
+def test_a_kind_that_is_not_defined_has_no_objects(server: ApiServer, client: Client) -> None:
+    answers = [allowed(yes=True) for _ in COMPLETING]
+    server.answers += [*answers, Reply(404, status(404, "NotFound"))]
 
-    assert autoscalers(client, "shop") is None
+    assert Around(client, "shop").listed(resources.VOLUME_SNAPSHOTS) == ()
+
+
+def test_what_the_identity_may_not_see_is_unknown(server: ApiServer, client: Client) -> None:
+    server.answers += [allowed(yes=False) for _ in COMPLETING]
+
+    around = Around(client, "shop")
+    assert around.listed(resources.AUTOSCALERS) is None
+    assert around.controllers() is None

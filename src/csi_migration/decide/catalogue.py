@@ -7,9 +7,11 @@ from difflib import get_close_matches
 
 from csi_migration.decide import (
     checks_around,
+    checks_carried,
     checks_claims,
     checks_disks,
     checks_nodes,
+    checks_pods,
     checks_server,
     checks_set,
     checks_volumes,
@@ -20,9 +22,11 @@ __all__ = ["CHECKS", "FAMILIES", "Check", "blockers", "checks_named", "findings"
 
 _MODULES = (
     checks_set,
+    checks_pods,
     checks_around,
     checks_claims,
     checks_volumes,
+    checks_carried,
     checks_nodes,
     checks_disks,
     checks_server,

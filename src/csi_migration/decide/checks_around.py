@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from csi_migration.decide.preflight import Problem, check
+from csi_migration.decide.preflight import Problem, check, unknown
+from csi_migration.decide.selectors import matches
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     Raw,
     annotations_of,
+    claim_templates_of,
+    class_of,
+    is_terminating,
     labels_of,
     name_of,
+    ordinals_of,
     owners_of,
 )
 from csi_migration.model.snapshot import Snapshot
@@ -18,12 +23,46 @@ from csi_migration.model.snapshot import Snapshot
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
 
-
+# Marks of tools that apply their manifests again by themselves.
 _GITOPS_MARKS = {
     "argocd.argoproj.io/tracking-id": "Argo CD",
     "kustomize.toolkit.fluxcd.io/name": "Flux",
     "helm.toolkit.fluxcd.io/name": "Flux",
-    "meta.helm.sh/release-name": "Helm",
+    "objectset.rio.cattle.io/hash": "Rancher Fleet",
+    "kapp.k14s.io/app": "kapp",
+    "app.oam.dev/name": "KubeVela",
+}
+_PAUSES = {
+    "Argo CD": "Switch off the Application's automated sync (`spec.syncPolicy.automated`)",
+    "Flux": "Suspend it (`flux suspend kustomization` or `flux suspend helmrelease`)",
+    "Rancher Fleet": "Pause the GitRepo (`spec.paused: true`)",
+    "kapp": "Keep its App from being reconciled (`spec.paused: true`)",
+    "KubeVela": "Suspend the Application's workflow",
+}
+_FLUX_PAUSED = {
+    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
+    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+}
+_HELM_RELEASE = "meta.helm.sh/release-name"
+
+_MANAGED_BY = "app.kubernetes.io/managed-by"
+# Words in an owner's API group or in managed-by, and how that operator is paused.
+_OPERATORS = {
+    "cnpg": "CloudNativePG: it works without StatefulSets; see who made this one",
+    "postgres-operator": "scale its operator's Deployment to 0",
+    "zalan": "scale the operator's Deployment to 0",
+    "percona": "scale the operator's Deployment to 0",
+    "crunchydata": "annotate the cluster `postgres-operator.crunchydata.com/paused`",
+    "strimzi": "annotate the cluster `strimzi.io/pause-reconciliation: true`",
+    "k8s.elastic": "annotate the cluster `eck.k8s.elastic.co/managed: false`",
+    "elastic-operator": "annotate the cluster `eck.k8s.elastic.co/managed: false`",
+    "rabbitmq": "label the cluster `rabbitmq.com/pauseReconciliation: true`",
+    "mongodb": "scale its operator's Deployment to 0",
+    "redis": "scale its operator's Deployment to 0",
+    "monitoring.coreos": "set `spec.paused: true`",
+    "prometheus-operator": "set `spec.paused: true` on its owner",
+    "cassandra": "scale its operator's Deployment to 0",
+    "mysql": "scale its operator's Deployment to 0",
 }
 
 
@@ -31,43 +70,119 @@ def _subject(snapshot: Snapshot) -> str:
     return f"statefulset/{snapshot.request.statefulset}"
 
 
+def class_lines(snapshot: Snapshot) -> str:
+    """What has to change at the source, template by template."""
+    templates = claim_templates_of(snapshot.statefulset)
+    return "; ".join(
+        f"volumeClaimTemplates[{name_of(template)}].spec.storageClassName: "
+        f"{class_of(template) or '(none)'} -> {snapshot.request.csi_class}"
+        for template in templates
+    )
+
+
 @check(
     "set-owner",
     _BLOCKER,
     "no controller owns the StatefulSet",
     looks_at="the StatefulSet's ownerReferences",
-    source="kubernetes: garbage collector and the owner's own loop",
+    source="kubernetes: the owner's own loop creates it again with the old claim templates",
     resolution="Migrate through its operator, or take the ownership off and pause the operator.",
 )
 def set_owner(snapshot: Snapshot) -> Iterator[Problem]:
     """An operator would re-create the set in the middle of a swap."""
     for owner in owners_of(snapshot.statefulset):
         if owner.get("controller"):
+            group = str(owner.get("apiVersion", "")).rpartition("/")[0]
             yield Problem(
                 _subject(snapshot),
                 f"{owner['kind']}/{owner['name']} controls it and would re-create it",
-                "Migrate through its operator, or take the ownership off and pause the operator.",
+                _operator_pause(f"{group} {owner['kind']}".lower()),
             )
+
+
+def _operator_pause(mark: str) -> str:
+    for word, pause in _OPERATORS.items():
+        if word in mark:
+            return f"Take the ownership off, pause the operator ({pause}), and change its class."
+    return ""
+
+
+@check(
+    "operator",
+    Severity.NEEDS_ACCEPTANCE,
+    "no operator is known to manage the StatefulSet",
+    looks_at="the StatefulSet's label app.kubernetes.io/managed-by",
+    source="the operators' own documents; an owner reference is the check set-owner",
+    resolution="Pause the operator, and change the class in its own object.",
+)
+def operator(snapshot: Snapshot) -> Iterator[Problem]:
+    """An operator without an owner reference puts the set back just the same."""
+    manager = labels_of(snapshot.statefulset).get(_MANAGED_BY, "")
+    known = any(word in manager.lower() for word in _OPERATORS)
+    if known or manager.lower().endswith("operator"):
+        message = f"{manager} manages it, by its label {_MANAGED_BY}"
+        yield Problem(_subject(snapshot), message, _operator_pause(manager.lower()))
 
 
 @check(
     "gitops",
-    _WARNING,
-    "no GitOps tool marks the StatefulSet as its own",
+    Severity.NEEDS_ACCEPTANCE,
+    "no tool that applies its manifests again by itself marks the StatefulSet as its own",
     looks_at="the StatefulSet's labels and annotations",
-    source="the tools' own marks (Argo CD, Flux, Helm)",
-    resolution="Pause it for this set and change storageClassName at the source before you go on.",
+    source="Argo CD: resource tracking; Flux: kustomize-controller; Fleet; kapp; KubeVela",
+    resolution="Pause it for this set and change storageClassName at the source.",
 )
 def gitops(snapshot: Snapshot) -> Iterator[Problem]:
-    """A GitOps loop may re-apply the old claim templates at any time."""
-    marks = labels_of(snapshot.statefulset) | annotations_of(snapshot.statefulset)
+    """A loop that re-applies the old claim templates makes the set again in the window; the
+    tool then stops. After the migration the old manifest can't be applied: templates are
+    immutable.
+    """
+    statefulset = snapshot.statefulset
+    marks = labels_of(statefulset) | annotations_of(statefulset)
     for tool in sorted({_GITOPS_MARKS[mark] for mark in marks if mark in _GITOPS_MARKS}):
+        is_paused = tool == "Flux" and any(marks.get(k) == v for k, v in _FLUX_PAUSED.items())
         yield Problem(
             _subject(snapshot),
-            f"{tool} manages it",
-            f"Pause {tool} for this set and change storageClassName to "
-            f"{snapshot.request.csi_class} at the source before you go on.",
+            f"{tool} manages it{', and is paused for it' if is_paused else ''}",
+            f"{_PAUSES[tool]}; before you end the pause change at the source: "
+            f"{class_lines(snapshot)}.",
+            Severity.NOTE if is_paused else None,
         )
+
+
+@check(
+    "helm",
+    _WARNING,
+    "the StatefulSet is no part of a Helm release",
+    looks_at="the StatefulSet's annotation meta.helm.sh/release-name",
+    source="helm: three-way merge at upgrade; kubernetes: claim templates are immutable",
+    resolution="Change the chart's values for the class before the next upgrade.",
+)
+def helm(snapshot: Snapshot) -> Iterator[Problem]:
+    """Helm does nothing by itself, but its next upgrade fails until the values name the new
+    class: the claim templates of a StatefulSet can't be changed.
+    """
+    release = annotations_of(snapshot.statefulset).get(_HELM_RELEASE)
+    if release:
+        yield Problem(
+            _subject(snapshot),
+            f"it belongs to Helm release {release}",
+            f"Before the next `helm upgrade` change in its values: {class_lines(snapshot)}.",
+        )
+
+
+@check(
+    "namespace-stays",
+    _BLOCKER,
+    "the namespace is not being deleted",
+    looks_at="the namespace's deletionTimestamp",
+    source="kubernetes: admission/plugin/namespace/lifecycle",
+    resolution="Nothing can be created in it any more; see who deletes it.",
+)
+def namespace_stays(snapshot: Snapshot) -> Iterator[Problem]:
+    """Nothing can be created in a namespace that goes, and the replica would not come back."""
+    if snapshot.namespace is not None and is_terminating(snapshot.namespace):
+        yield Problem(f"namespace/{name_of(snapshot.namespace)}", "it is being deleted")
 
 
 @check(
@@ -84,14 +199,45 @@ def disruption_budget(snapshot: Snapshot) -> Iterator[Problem]:
     A budget selects live pods, whose labels may be more than their template's.
     """
     for budget in budgets_covering(snapshot.pods.values(), snapshot.budgets):
-        status = budget.get("status", {})
-        if status.get("disruptionsAllowed", 0) < 1:
+        status, subject = budget.get("status", {}), f"poddisruptionbudget/{name_of(budget)}"
+        if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+            yield unknown(subject, "its controller has not worked out yet what it allows")
+        elif status.get("disruptionsAllowed", 0) < 1:
             yield Problem(
-                f"poddisruptionbudget/{name_of(budget)}",
+                subject,
                 f"it allows no disruption now: {status.get('currentHealthy', 0)} of "
                 f"{status.get('desiredHealthy', 0)} needed pods are healthy",
-                "Bring more replicas up, or widen the budget for the migration.",
             )
+
+
+@check(
+    "budgets-apart",
+    _WARNING,
+    "every disruption budget is about this set alone, and every pod has one at most",
+    looks_at="the PodDisruptionBudgets and all pods of the namespace",
+    source="kubernetes: registry/core/pod/storage/eviction.go",
+    resolution="Give each StatefulSet a budget of its own.",
+)
+def budgets_apart(snapshot: Snapshot) -> Iterator[Problem]:
+    """With a budget over several sets, another set's disruption takes the room that was
+    looked for; a pod with two budgets can't be evicted at all, so a drain hangs.
+    """
+    ordinals = ordinals_of(snapshot.statefulset)
+    own = {f"{snapshot.request.statefulset}-{ordinal}" for ordinal in ordinals}
+    covering = list(budgets_covering(snapshot.pods.values(), snapshot.budgets))
+    for budget in covering:
+        others = sorted(_selected(budget, snapshot.namespace_pods) - own)
+        if others:
+            yield Problem(f"poddisruptionbudget/{name_of(budget)}", f"it is about {others[0]} too")
+    for pod in snapshot.pods.values():
+        names = [name_of(one) for one in budgets_covering([pod], covering)]
+        if len(names) > 1:
+            yield Problem(f"pod/{name_of(pod)}", f"it has several budgets: {', '.join(names)}")
+
+
+def _selected(budget: Raw, pods: Iterable[Raw]) -> set[str]:
+    selector = budget["spec"]["selector"]
+    return {name_of(pod) for pod in pods if matches(selector, labels_of(pod))}
 
 
 def budgets_covering(pods: Iterable[Raw], budgets: Iterable[Raw]) -> Iterator[Raw]:
@@ -116,35 +262,24 @@ def autoscaler(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.autoscalers is None:
         message = "whether a HorizontalPodAutoscaler scales it can't be seen"
         resolution = "Grant list horizontalpodautoscalers.autoscaling, or pause any there is."
-        yield Problem(_subject(snapshot), message, resolution)
+        yield unknown(_subject(snapshot), message, resolution)
     for scaler in snapshot.autoscalers or ():
         target = scaler["spec"]["scaleTargetRef"]
         if (target["kind"], target["name"]) == ("StatefulSet", snapshot.request.statefulset):
-            yield Problem(
-                f"horizontalpodautoscaler/{name_of(scaler)}",
-                "it may scale the set in the middle of the migration",
-                "Pause it: set its minReplicas and maxReplicas to the set's replicas.",
-            )
+            message = "it may scale the set in the middle of the migration"
+            yield Problem(f"horizontalpodautoscaler/{name_of(scaler)}", message)
 
 
-def matches(selector: Raw, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector selects these labels; an empty one selects all."""
-    wanted = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or []
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _expression_holds(expression, labels) for expression in expressions
-    )
-
-
-def _expression_holds(expression: Raw, labels: dict[str, str]) -> bool:
-    value = labels.get(expression["key"])
-    values = expression.get("values") or []
-    match expression["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:
-            return value is None
+@check(
+    "unfinished-migration",
+    _BLOCKER,
+    "no migration of this set is under way or was left half-way",
+    looks_at="the Lease and the backup beside the StatefulSet",
+    source="design of the tool: one run on one StatefulSet",
+    resolution="Go on with `rolling-migration resume` or back with `rolling-migration rollback`, "
+    "in the working directory that the migration was begun with.",
+)
+def unfinished_migration(snapshot: Snapshot) -> Iterator[Problem]:
+    """Half of its volumes are CSI already, and what the other half looks like misleads."""
+    for words in snapshot.unfinished:
+        yield Problem(_subject(snapshot), words)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csi_migration.decide.checks_volumes import claims_by_ordinal
+from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
 from csi_migration.decide.preflight import Problem, check
 from csi_migration.model.finding import Severity
+from csi_migration.model.quantity import parse_quantity
 from csi_migration.model.snapshot import DiskLook, Snapshot
 
 _BLOCKER = Severity.BLOCKER
@@ -17,13 +18,20 @@ _PLAIN_SHARING = ("", "sharingNone")
 
 
 # What is written in these modes is gone when the VM is powered off.
+_OLDEST = (6, 7, 3)
+_OLDEST_SUPPORTED = (7, 0, 1)
+_LARGER = "Nothing: the volume keeps its size, and can be expanded afterwards."
 _LOSING_MODES = ("independent_nonpersistent", "nonpersistent", "undoable", "append")
 
 
-def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
+def _by_claim(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
     for _, name in claims_by_ordinal(snapshot):
         if name in snapshot.disks:
-            yield f"pvc/{name}", snapshot.disks[name]
+            yield name, snapshot.disks[name]
+
+
+def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
+    return ((f"pvc/{name}", look) for name, look in _by_claim(snapshot))
 
 
 @check(
@@ -107,6 +115,107 @@ def disks_catalog(snapshot: Snapshot) -> Iterator[Problem]:
                 f"vCenter's catalog has {found}",
                 "Reconcile the datastore's inventory in vCenter.",
             )
+
+
+@check(
+    "disks-size",
+    _BLOCKER,
+    "every VMDK is as large as its volume says",
+    looks_at="the VMDK's capacity and the volume's",
+    source="vSphere: VmDiskFileInfo.capacityKb; kubernetes: spec.capacity",
+    resolution="Find out which of the two is right, and correct the volume.",
+)
+def disks_size(snapshot: Snapshot) -> Iterator[Problem]:
+    """A smaller disk is not the one that the volume means, or the file system is cut off."""
+    for name, look in _by_claim(snapshot):
+        claim = snapshot.claims.get(name)
+        volume = volume_of(snapshot, claim) if claim else None
+        size = look.file.capacity_bytes if look.file else 0
+        if not volume or not size:
+            continue
+        said = parse_quantity(volume["spec"]["capacity"]["storage"])
+        words = f"the VMDK has {size} bytes, its volume says {said}"
+        if size < said:
+            yield Problem(f"pvc/{name}", words)
+        elif size > said:
+            yield Problem(f"pvc/{name}", words, _LARGER, Severity.NOTE)
+
+
+@check(
+    "disks-encrypted",
+    Severity.NEEDS_ACCEPTANCE,
+    "no VMDK is encrypted",
+    looks_at="the key of every VM's device on the VMDK",
+    source="vSphere: an encrypted First Class Disk needs a storage policy with encryption",
+    resolution="Try one volume in a test namespace first: see that it attaches as a CSI volume.",
+    needs="disks",
+)
+def disks_encrypted(snapshot: Snapshot) -> Iterator[Problem]:
+    """Whether an encrypted disk attaches as a First Class Disk depends on policy and key server."""
+    for subject, look in _looks(snapshot):
+        if any(attachment.encrypted for attachment in look.attachments):
+            yield Problem(subject, "its disk is encrypted")
+
+
+@check(
+    "disks-kept",
+    Severity.NOTE,
+    "every First Class Disk outlives a VM that holds it",
+    looks_at="keepAfterDeleteVm of every First Class Disk",
+    source="vsphere-csi-driver pull requests 1762, 2723",
+    resolution="Nothing: the migration sets the flag before it deletes anything.",
+    needs="disks",
+)
+def disks_kept(snapshot: Snapshot) -> Iterator[Problem]:
+    """Without the flag a node's deletion takes the attached disks along."""
+    for subject, look in _looks(snapshot):
+        if look.disk and not look.disk.keep_after_delete_vm:
+            yield Problem(subject, f"First Class Disk {look.disk.id} would go with its VM")
+
+
+@check(
+    "disks-held-here",
+    _BLOCKER,
+    "every disk is held by its replica's node and by no other VM",
+    looks_at="every VM's devices; the nodes' VMs by uuid",
+    source="vsphere-csi-driver: manager.go:DetachVolume takes a disk it does not find for detached",
+    resolution="See which VM holds it and why, and settle that first.",
+    needs="disks",
+)
+def disks_held_here(snapshot: Snapshot) -> Iterator[Problem]:
+    """Kubernetes and vCenter must agree, or the swap waits for a VM that nobody detaches from."""
+    for ordinal, name in claims_by_ordinal(snapshot):
+        look, pod = snapshot.disks.get(name), snapshot.pods.get(ordinal)
+        machine = snapshot.machines.get(pod["spec"].get("nodeName", "")) if pod else None
+        if look is None or look.file is None or machine is None:
+            continue
+        holders = {attachment.vm for attachment in look.attachments}
+        if others := sorted(holders - {machine.name}):
+            yield Problem(f"pvc/{name}", f"VM {', '.join(others)} holds it, not {machine.name}")
+        elif not holders:
+            yield Problem(f"pvc/{name}", f"its pod runs, and no VM holds it, not {machine.name}")
+
+
+@check(
+    "vcenter-version",
+    _BLOCKER,
+    "vCenter is recent enough for CSI volumes",
+    looks_at="vCenter's apiVersion",
+    source="vsphere-csi-driver: features need 6.7 Update 3; migration 7.0 Update 1",
+    resolution="Upgrade vCenter and its hosts.",
+)
+def vcenter_version(snapshot: Snapshot) -> Iterator[Problem]:
+    """Cloud Native Storage came with 6.7 Update 3, and migrated volumes with 7.0 Update 1."""
+    found = _version(snapshot.vcenter_version)
+    if found and found < _OLDEST:
+        yield Problem("vcenter", f"its version is {snapshot.vcenter_version}")
+    elif found and found < _OLDEST_SUPPORTED:
+        message = f"its version {snapshot.vcenter_version} is not supported for migrated volumes"
+        yield Problem("vcenter", message, "", Severity.WARNING)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
 @check(

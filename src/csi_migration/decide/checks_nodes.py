@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.checks_volumes import csi_topology_keys, driver_on, in_tree_pairs
-from csi_migration.decide.preflight import Problem, check
+from csi_migration.decide.preflight import Problem, check, unknown
+from csi_migration.decide.selectors import node_fits
 from csi_migration.decide.topology import UnknownTopology, csi_node_affinity
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     CSI_DRIVER,
     IN_TREE_PROVISIONER,
+    Raw,
     annotations_of,
+    is_terminating,
+    labels_of,
     name_of,
 )
 from csi_migration.model.snapshot import Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
-
-
 _MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
+# Put on nodes that are about to go, by autoscalers and the cloud's own controllers.
+_LEAVING = frozenset(
+    {
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "node.cloudprovider.kubernetes.io/shutdown",
+        "node.kubernetes.io/out-of-service",
+    }
+)
+# The driver needs a VM of this version (vsphere-csi-driver: prerequisites.md).
+_OLDEST_HARDWARE = 15
+
+
+def used_nodes(snapshot: Snapshot) -> list[str]:
+    """Names of the nodes that run a replica."""
+    return sorted({pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""})
 
 
 @check(
@@ -39,8 +57,31 @@ def topology(snapshot: Snapshot) -> Iterator[Problem]:
         try:
             csi_node_affinity(volume, keys)
         except UnknownTopology as error:
-            resolution = "Configure the driver's topology categories."
-            yield Problem(f"pv/{name_of(volume)}", str(error), resolution)
+            yield Problem(f"pv/{name_of(volume)}", str(error))
+
+
+@check(
+    "volume-reach",
+    _BLOCKER,
+    "every volume to come can be used on a node that takes pods",
+    looks_at="the nodeAffinity of every volume to come; labels and unschedulable of all nodes",
+    source="component-helpers: storage/volume.CheckNodeAffinity",
+    resolution="Uncordon a node of that zone, or correct the zone's labels.",
+)
+def volume_reach(snapshot: Snapshot) -> Iterator[Problem]:
+    """The pod comes back without a node and is scheduled anew: where its volumes can be."""
+    if snapshot.nodes is None:
+        yield unknown("nodes", "the nodes can't be listed", "Grant list nodes.")
+        return
+    open_nodes = [n for n in snapshot.nodes.values() if not n["spec"].get("unschedulable")]
+    keys = csi_topology_keys(snapshot)
+    for _, volume in in_tree_pairs(snapshot):
+        try:
+            affinity = csi_node_affinity(volume, keys)
+        except UnknownTopology:
+            continue  # the check `topology` says so
+        if not any(node_fits(affinity, labels_of(node)) for node in open_nodes):
+            yield Problem(f"pv/{name_of(volume)}", "no node that takes pods fits its topology")
 
 
 @check(
@@ -49,21 +90,130 @@ def topology(snapshot: Snapshot) -> Iterator[Problem]:
     "the CSI driver runs on every node that runs a replica",
     looks_at="the CSINode of every node that runs a replica",
     source="kubernetes: volume/csimigration; issue 122340",
-    resolution="Repair the driver.",
+    resolution="Repair the driver on this node.",
 )
 def driver_on_nodes(snapshot: Snapshot) -> Iterator[Problem]:
     """Without the driver on its node a replica never starts on a CSI volume."""
-    used = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
-    for node in sorted(used):
+    for node in used_nodes(snapshot):
         csi_node = snapshot.csi_nodes.get(node)
         if csi_node is None or driver_on(csi_node) is None:
-            yield Problem(f"node/{node}", f"{CSI_DRIVER} is not registered", "Repair the driver.")
+            yield Problem(f"node/{node}", f"{CSI_DRIVER} is not registered")
         elif IN_TREE_PROVISIONER not in annotations_of(csi_node).get(_MIGRATED_PLUGINS, ""):
             yield Problem(
                 f"node/{node}",
                 "CSI migration of the in-tree vSphere plugin is not on",
                 "Turn CSI migration on for this node first.",
             )
+
+
+@check(
+    "driver-everywhere",
+    _WARNING,
+    "the CSI driver runs on every node that takes pods",
+    looks_at="all nodes and CSINodes",
+    source="kubernetes: nodevolumelimits/csi.go: a node without CSINode limits nothing",
+    resolution="Repair the driver there, or cordon the node for the migration.",
+)
+def driver_everywhere(snapshot: Snapshot) -> Iterator[Problem]:
+    """A pod that comes back on a node without the driver waits there for its volume."""
+    used = set(used_nodes(snapshot))
+    for name, node in sorted((snapshot.nodes or {}).items()):
+        csi_node = snapshot.csi_nodes.get(name)
+        is_closed = node["spec"].get("unschedulable") or _shuts_out(node)
+        if name not in used and not is_closed and (not csi_node or driver_on(csi_node) is None):
+            yield Problem(f"node/{name}", f"{CSI_DRIVER} is not registered")
+
+
+def _shuts_out(node: Raw) -> bool:
+    taints = node["spec"].get("taints") or []
+    return any(taint["effect"] in ("NoSchedule", "NoExecute") for taint in taints)
+
+
+@check(
+    "csi-driver",
+    _BLOCKER,
+    "the CSI driver's CSIDriver object says that volumes are attached",
+    looks_at="CSIDriver csi.vsphere.vmware.com",
+    source="kubernetes: volume/csi/csi_plugin.go:skipAttach",
+    resolution="Install the driver's manifests again.",
+)
+def csi_driver(snapshot: Snapshot) -> Iterator[Problem]:
+    """Without attachRequired nothing attaches the disk before it is mounted."""
+    if snapshot.csi_drivers is None:
+        yield unknown(f"csidriver/{CSI_DRIVER}", "it can't be seen", "Grant list csidrivers.")
+        return
+    found = snapshot.csi_drivers.get(CSI_DRIVER)
+    if found is None:
+        yield Problem(f"csidriver/{CSI_DRIVER}", "it does not exist")
+    elif found["spec"].get("attachRequired") is False:
+        yield Problem(f"csidriver/{CSI_DRIVER}", "its attachRequired is false")
+
+
+@check(
+    "nodes-ready",
+    _BLOCKER,
+    "every node that runs a replica is Ready",
+    looks_at="the Ready condition of the replicas' nodes",
+    source="kubernetes: nodelifecycle; attachdetach: a node that is not Ready detaches late",
+    resolution="Repair the node, or let its pods move.",
+)
+def nodes_ready(snapshot: Snapshot) -> Iterator[Problem]:
+    """A kubelet that is away neither ends the pod nor lets its disk go."""
+    for name in used_nodes(snapshot):
+        node = (snapshot.nodes or {}).get(name)
+        if node is not None and not _is_ready(node):
+            yield Problem(f"node/{name}", "it is not Ready")
+        elif node is None:
+            yield unknown(f"node/{name}", "it can't be seen", "Grant list nodes.")
+
+
+def _is_ready(node: Raw) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+@check(
+    "nodes-staying",
+    _WARNING,
+    "no node that runs a replica is about to leave",
+    looks_at="unschedulable, taints and deletionTimestamp of the replicas' nodes",
+    source="kubernetes: kubectl drain; cluster-autoscaler: taints",
+    resolution="Wait until the maintenance is over.",
+)
+def nodes_staying(snapshot: Snapshot) -> Iterator[Problem]:
+    """A replica comes back on another node, and a drain takes others at the same time."""
+    for name in used_nodes(snapshot):
+        node = (snapshot.nodes or {}).get(name)
+        if node is None:
+            continue
+        taints = {taint["key"] for taint in node["spec"].get("taints") or []}
+        if leaving := sorted(taints & _LEAVING):
+            yield Problem(f"node/{name}", f"it is about to go: taint {', '.join(leaving)}")
+        elif node["spec"].get("unschedulable") or is_terminating(node):
+            yield Problem(f"node/{name}", "it is cordoned: its replicas come back elsewhere")
+
+
+@check(
+    "attach-limit",
+    _WARNING,
+    "every node that runs a replica has room for its volumes",
+    looks_at="allocatable.count of the CSINodes and the attachments on each node",
+    source="kubernetes: nodevolumelimits/csi.go; vsphere-csi-driver: 59 volumes a node",
+    resolution="Leave one volume's room on the node, or another node that fits.",
+)
+def attach_limit(snapshot: Snapshot) -> Iterator[Problem]:
+    """In-tree and CSI volumes count alike, so a swap needs no more; on a full node another
+    pod may take the room while the replica is away.
+    """
+    for name in used_nodes(snapshot):
+        driver = driver_on(snapshot.csi_nodes[name]) if name in snapshot.csi_nodes else None
+        limit = ((driver or {}).get("allocatable") or {}).get("count")
+        used = sum(
+            one["spec"].get("nodeName") == name and one["spec"].get("attacher") == CSI_DRIVER
+            for one in snapshot.all_attachments
+        )
+        if limit is not None and used >= limit:
+            yield Problem(f"node/{name}", f"it has {used} of {limit} volumes attached")
 
 
 @check(
@@ -81,5 +231,63 @@ def attachments(snapshot: Snapshot) -> Iterator[Problem]:
         for field in ("attachError", "detachError"):
             if status.get(field):
                 message = f"{field}: {status[field].get('message', '')}"
-                subject = f"volumeattachment/{name_of(attachment)}"
-                yield Problem(subject, message, "Repair the attachment first.")
+                yield Problem(f"volumeattachment/{name_of(attachment)}", message)
+
+
+@check(
+    "attachments-here",
+    _BLOCKER,
+    "every volume is attached to its replica's node and to no other",
+    looks_at="VolumeAttachments of the replicas' volumes; the pods' nodes",
+    source="kubernetes: attachdetach/reconciler",
+    resolution="Wait until the attachments have settled; see who holds the other one.",
+)
+def attachments_here(snapshot: Snapshot) -> Iterator[Problem]:
+    """A second attachment holds the disk after the pod has gone, and the swap waits for it."""
+    nodes_of: dict[str, set[str]] = {}
+    for one in snapshot.attachments:
+        volume = one["spec"]["source"].get("persistentVolumeName", "")
+        nodes_of.setdefault(volume, set()).add(one["spec"].get("nodeName", ""))
+    for ordinal, volume in _volumes_by_ordinal(snapshot):
+        here = snapshot.pods[ordinal]["spec"].get("nodeName", "")
+        if others := sorted(nodes_of.get(volume, set()) - {here}):
+            yield Problem(f"pv/{volume}", f"it is attached to {', '.join(others)}, not to {here}")
+
+
+def _volumes_by_ordinal(snapshot: Snapshot) -> Iterator[tuple[int, str]]:
+    for ordinal, pod in snapshot.pods.items():
+        suffix = f"-{name_of(pod)}"
+        for name, claim in snapshot.claims.items():
+            if name.endswith(suffix) and claim["spec"].get("volumeName"):
+                yield ordinal, claim["spec"]["volumeName"]
+
+
+@check(
+    "machine-hardware",
+    _WARNING,
+    "the nodes' VMs have virtual hardware that the driver supports",
+    looks_at="config.version of the replicas' nodes' VMs",
+    source="vsphere-csi-driver: prerequisites.md: version 15 or later",
+    resolution="Upgrade the VM's compatibility.",
+)
+def machine_hardware(snapshot: Snapshot) -> Iterator[Problem]:
+    """The driver attaches First Class Disks to VMs of version 15 or later only."""
+    for node, machine in sorted(snapshot.machines.items()):
+        version = machine.hardware.removeprefix("vmx-")
+        if version.isdigit() and int(version) < _OLDEST_HARDWARE:
+            yield Problem(f"node/{node}", f"VM {machine.name} has {machine.hardware}")
+
+
+@check(
+    "machine-disk-uuid",
+    _WARNING,
+    "the nodes see the uuids of their disks",
+    looks_at="extraConfig disk.EnableUUID of the replicas' nodes' VMs",
+    source="vsphere-csi-driver issues 1416, 943; prerequisites.md",
+    resolution="Set disk.EnableUUID to TRUE on the VM; it takes effect when it is powered on.",
+)
+def machine_disk_uuid(snapshot: Snapshot) -> Iterator[Problem]:
+    """The driver's node service finds a disk by its uuid, and without it mounts none."""
+    for node, machine in sorted(snapshot.machines.items()):
+        if not machine.has_disk_uuid:
+            yield Problem(f"node/{node}", f"disk.EnableUUID is not TRUE on VM {machine.name}")

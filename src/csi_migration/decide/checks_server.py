@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from csi_migration.decide.preflight import Problem, check
+from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     Raw,
@@ -69,7 +69,7 @@ def _refusal(answer: DryRun) -> Problem:
             answer.subject,
             f"whether the server would accept it is unknown: {answer.message}",
             "Make sure that the webhook lets it pass.",
-            Severity.WARNING,
+            known=False,
         )
     if _is_freed_by_the_old(answer.message):
         return Problem(
@@ -112,7 +112,7 @@ def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
     if again is None:
         message = "how it would come back is unknown: the dry-run of its creation was refused"
         resolution = "Clear what refused it to see whether anything changes the set."
-        yield Problem(subject, message, resolution, Severity.WARNING)
+        yield unknown(subject, message, resolution)
     elif fields := _differing(snapshot.statefulset, again):
         outcome = ", so every pod would restart" if "template" in fields else ""
         yield Problem(

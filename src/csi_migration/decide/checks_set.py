@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from csi_migration.decide.preflight import Problem, check
@@ -30,6 +31,10 @@ _MISBEHAVING_SERVERS = {
     "v1.34.1": "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
     "v1.29.0": "it does not attach in-tree vSphere volumes (kubernetes issue 122340)",
 }
+
+
+_MINOR = re.compile(r"v1\.(\d+)\.")
+_TRIED = range(30, 38)
 
 
 def _subject(snapshot: Snapshot) -> str:
@@ -185,6 +190,39 @@ def set_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
             f"finalizer {finalizer} would keep it from going away",
             "Find out who set it and have it removed.",
         )
+
+
+@check(
+    "server-supported",
+    _WARNING,
+    "the API server's version is one that this tool was tried on",
+    looks_at="the API server's version",
+    source="docs/lab.md: the control planes that the tests run on",
+    resolution="Try it on a set of less importance first.",
+)
+def server_supported(snapshot: Snapshot) -> Iterator[Problem]:
+    """What controllers do to orphans and claims differs from version to version."""
+    found = _MINOR.match(snapshot.server_version)
+    if found is None or int(found[1]) not in _TRIED:
+        yield Problem("server", f"Kubernetes {snapshot.server_version} is none of them")
+
+
+@check(
+    "update-strategy",
+    Severity.NOTE,
+    "the set rolls out changes by itself and to all replicas",
+    looks_at="spec.updateStrategy",
+    source="kubernetes: stateful_set_control.go:updateStatefulSet; issue 73492",
+    resolution="Nothing: every replica comes back at the revision that it runs now.",
+)
+def update_strategy(snapshot: Snapshot) -> Iterator[Problem]:
+    """With OnDelete or a partition, pods may be kept at an old revision on purpose."""
+    strategy = snapshot.statefulset["spec"].get("updateStrategy") or {}
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    if _is_on_delete(snapshot.statefulset):
+        yield Problem(_subject(snapshot), "its update strategy is OnDelete")
+    elif partition:
+        yield Problem(_subject(snapshot), f"its rollouts stop at partition {partition}")
 
 
 @check(

@@ -43,10 +43,20 @@ READING: tuple[Permission, ...] = (
 )
 """What preflight needs to look at everything."""
 
-WARNING: tuple[Permission, ...] = (
+COMPLETING: tuple[Permission, ...] = (
     *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=True),
+    *_grants("apps", "statefulsets", "list", namespaced=True),
+    *_grants("apps", "replicasets", "list", namespaced=True),
+    *_grants("apps", "daemonsets", "list", namespaced=True),
+    *_grants("batch", "jobs", "list", namespaced=True),
+    *_grants("", "replicationcontrollers", "list", namespaced=True),
+    *_grants("", "resourcequotas", "list", namespaced=True),
+    *_grants("snapshot.storage.k8s.io", "volumesnapshots", "list", namespaced=True),
+    *_grants("", "nodes", "list", namespaced=False),
+    *_grants("storage.k8s.io", "csinodes", "list", namespaced=False),
+    *_grants("storage.k8s.io", "csidrivers", "list", namespaced=False),
 )
-"""What only makes preflight's warnings complete: without it, it says so and goes on."""
+"""What only makes preflight complete: without it, a check says that it can't tell."""
 
 WRITING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "create delete patch", namespaced=True),

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from csi_migration.decide.catalogue import findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
-from csi_migration.decide.permissions import READING, WARNING, WRITING, Permission
+from csi_migration.decide.permissions import READING, WRITING
 from csi_migration.decide.plan import selector_query
+from csi_migration.engine.allowed import refused
 from csi_migration.engine.dry_runs import dry_runs
+from csi_migration.engine.gather_around import with_surroundings
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import Client, NotFound, Resource, resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.errors import AuthenticationFailed, UsageError
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import Raw, name_of, ordinals_of
-from csi_migration.model.snapshot import DiskAttachment, DiskLook, Request, Snapshot
+from csi_migration.model.snapshot import DiskAttachment, DiskLook, Machine, Request, Snapshot
 from csi_migration.vsphere.disks import held_by
 from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
-from csi_migration.vsphere.inventory import Attachment, Hardware
+from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from csi_migration.vsphere.privileges import missing, needed
+
+_PROVIDER = "vsphere://"
 
 
 def take_snapshot(systems: Systems, request: Request) -> Snapshot:
@@ -30,7 +33,8 @@ def take_snapshot(systems: Systems, request: Request) -> Snapshot:
         UsageError: there is no such StatefulSet.
         AuthenticationFailed: something needed may not even be read.
     """
-    snapshot = _with_disks(systems, _kubernetes(systems.client, request))
+    snapshot = with_surroundings(systems.client, _kubernetes(systems.client, request))
+    snapshot = _with_disks(systems, snapshot)
     snapshot = replace(snapshot, vcenters=systems.vcenters, unverified=systems.unverified)
     if any(finding.severity is Severity.BLOCKER for finding in findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet
@@ -47,7 +51,7 @@ def preflight(systems: Systems, request: Request) -> tuple[Snapshot, tuple[Findi
 
 
 def _kubernetes(client: Client, request: Request) -> Snapshot:
-    denied = _refused(client, (*READING, *WRITING), request.namespace)
+    denied = refused(client, (*READING, *WRITING), request.namespace)
     unreadable = [str(permission) for permission in READING if str(permission) in denied]
     if unreadable:
         raise AuthenticationFailed(
@@ -76,7 +80,6 @@ def _kubernetes(client: Client, request: Request) -> Snapshot:
             classes=_classes(client, request),
             namespace_pods=tuple(pods),
             budgets=tuple(client.list(resources.DISRUPTION_BUDGETS, namespace)),
-            autoscalers=autoscalers(client, namespace),
             csi_nodes=_csi_nodes(client, own),
             denied=tuple(denied),
         ),
@@ -101,22 +104,18 @@ def _with_volumes(client: Client, snapshot: Snapshot) -> Snapshot:
     snapshot = replace(
         snapshot,
         claims={name: claim for name, claim in claims.items() if name in wanted},
+        namespace_claims=claims,
         volumes=_by_name(client.list(resources.VOLUMES)),
     )
-    return replace(snapshot, attachments=tuple(_attachments(client, snapshot)))
-
-
-def _attachments(client: Client, snapshot: Snapshot) -> list[Raw]:
+    found = tuple(client.list(resources.VOLUME_ATTACHMENTS))
     own = {claim["spec"].get("volumeName") for claim in snapshot.claims.values()}
-    found = client.list(resources.VOLUME_ATTACHMENTS)
-    return [a for a in found if a["spec"]["source"].get("persistentVolumeName") in own]
-
-
-def autoscalers(client: Client, namespace: str) -> tuple[Raw, ...] | None:
-    """None without the right to list them: they are looked at for a warning only."""
-    if _refused(client, WARNING, namespace):
-        return None
-    return tuple(client.list(resources.AUTOSCALERS, namespace))
+    return replace(
+        snapshot,
+        all_attachments=found,
+        attachments=tuple(
+            one for one in found if one["spec"]["source"].get("persistentVolumeName") in own
+        ),
+    )
 
 
 def _classes(client: Client, request: Request) -> dict[str, Raw]:
@@ -135,27 +134,6 @@ def _by_name(items: list[Raw]) -> dict[str, Raw]:
     return {name_of(item): item for item in items}
 
 
-def _refused(client: Client, asked: Iterable[Permission], namespace: str) -> list[str]:
-    return [
-        str(permission)
-        for permission in asked
-        if not client.allowed(
-            permission.verb,
-            _resource(permission),
-            namespace if permission.namespaced else None,
-        )
-    ]
-
-
-def _resource(permission: Permission) -> Resource:
-    every = (item for item in vars(resources).values() if isinstance(item, Resource))
-    return next(
-        item
-        for item in every
-        if (item.plural, item.group) == (permission.resource, permission.group)
-    )
-
-
 # vCenter ------------------------------------------------------------------------
 
 
@@ -167,8 +145,11 @@ def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
         for _, name in claims_by_ordinal(snapshot)
         if name in snapshot.claims
     }
+    machines = systems.disks.machines()
     return replace(
         snapshot,
+        machines=_machines(snapshot, machines),
+        vcenter_version=systems.session.about.api_version,
         disks={name: look for name, look in looks.items() if look is not None},
         unreadable_machines=hardware.unreadable,
         missing_privileges=_missing_privileges(systems, looks),
@@ -221,7 +202,9 @@ def _look(
 
 
 def _attachment(found: Attachment) -> DiskAttachment:
-    return DiskAttachment(found.vm, found.sharing, found.parent, found.disk_mode, found.flat)
+    return DiskAttachment(
+        found.vm, found.sharing, found.parent, found.disk_mode, found.flat, found.encrypted
+    )
 
 
 def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> tuple[str, ...]:
@@ -231,3 +214,16 @@ def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> 
     checks = needed(systems.session, sorted({file.datastore_id for file in files}))
     found = missing(systems.session, checks)
     return tuple(f"{privilege} on {thing}" for thing, privilege in found)
+
+
+def _machines(snapshot: Snapshot, found: dict[str, NodeMachine]) -> dict[str, Machine]:
+    """The VM of each node: by the uuid in its providerID (cloud-provider-vsphere), or the
+    VM of its name, for a node that says nothing mostly bears it.
+    """
+    by_name = {machine.name: machine for machine in found.values()}
+    machines = {}
+    for name, node in (snapshot.nodes or {}).items():
+        uuid = str(node["spec"].get("providerID") or "").removeprefix(_PROVIDER).lower()
+        if one := found.get(uuid) or by_name.get(name):
+            machines[name] = Machine(one.name, one.hardware, one.has_disk_uuid)
+    return machines

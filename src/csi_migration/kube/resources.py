@@ -77,6 +77,12 @@ def _in_cluster(group_version: str, plural: str, kind: str) -> Resource:
 
 STATEFULSETS = _in_namespaces("apps/v1", "statefulsets", "StatefulSet")
 CONTROLLER_REVISIONS = _in_namespaces("apps/v1", "controllerrevisions", "ControllerRevision")
+REPLICA_SETS = _in_namespaces("apps/v1", "replicasets", "ReplicaSet")
+DAEMON_SETS = _in_namespaces("apps/v1", "daemonsets", "DaemonSet")
+JOBS = _in_namespaces("batch/v1", "jobs", "Job")
+REPLICATION_CONTROLLERS = _in_namespaces("v1", "replicationcontrollers", "ReplicationController")
+QUOTAS = _in_namespaces("v1", "resourcequotas", "ResourceQuota")
+VOLUME_SNAPSHOTS = _in_namespaces("snapshot.storage.k8s.io/v1", "volumesnapshots", "VolumeSnapshot")
 DEPLOYMENTS = _in_namespaces("apps/v1", "deployments", "Deployment")
 PODS = _in_namespaces("v1", "pods", "Pod")
 CLAIMS = _in_namespaces("v1", "persistentvolumeclaims", "PersistentVolumeClaim")

@@ -34,6 +34,18 @@ class DiskAttachment:
     parent: str = ""
     disk_mode: str = ""
     flat: bool = True
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A node's VM. `hardware` is its virtual hardware's version (`vmx-19`); `has_disk_uuid`
+    tells whether its guest sees the disks' uuids (disk.EnableUUID).
+    """
+
+    name: str
+    hardware: str = ""
+    has_disk_uuid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,19 @@ class Snapshot:
         autoscalers: HorizontalPodAutoscalers of the namespace; None when they
             could not be looked at.
         attachments: all VolumeAttachments of the replicas' volumes.
-        csi_nodes: CSINode by node name, of the nodes that run a replica.
+        all_attachments: all VolumeAttachments of the cluster.
+        csi_nodes: CSINode by node name.
+        namespace: the set's Namespace object.
+        controllers: what owns pods by a selector in the namespace, by `kind/name`;
+            None when it could not be looked at.
+        namespace_claims: all claims of the namespace, by name.
+        quotas: ResourceQuotas of the namespace; None as above.
+        volume_snapshots: VolumeSnapshots of the namespace; None as above.
+        nodes: all nodes by name; None as above.
+        csi_drivers: CSIDriver objects by name; None as above.
+        machines: the VM of each node that runs a replica, by node name.
+        unfinished: what tells of a migration of this set that has not ended, in words.
+        vcenter_version: vCenter's API version; empty when not asked.
         disks: by claim name.
         unreadable_machines: VMs that may hold any disk, for vCenter can't tell.
         dry_runs: the server's answers to the objects to come.
@@ -99,7 +123,18 @@ class Snapshot:
     namespace_pods: tuple[Raw, ...] = ()
     budgets: tuple[Raw, ...] = ()
     autoscalers: tuple[Raw, ...] | None = None
+    namespace: Raw | None = None
+    controllers: dict[str, Raw] | None = None
+    namespace_claims: dict[str, Raw] = field(default_factory=dict)
+    quotas: tuple[Raw, ...] | None = None
+    volume_snapshots: tuple[Raw, ...] | None = None
+    nodes: dict[str, Raw] | None = None
+    csi_drivers: dict[str, Raw] | None = None
+    machines: dict[str, Machine] = field(default_factory=dict)
+    unfinished: tuple[str, ...] = ()
+    vcenter_version: str = ""
     attachments: tuple[Raw, ...] = ()
+    all_attachments: tuple[Raw, ...] = ()
     csi_nodes: dict[str, Raw] = field(default_factory=dict)
     disks: dict[str, DiskLook] = field(default_factory=dict)
     unreadable_machines: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.vsphere import files, inventory
 from csi_migration.vsphere._bindings import vim, vmodl
 from csi_migration.vsphere.errors import DiskNotFound, Faulted, RegistrationRefused
-from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware
+from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, NodeMachine
 from csi_migration.vsphere.session import Session
 
 _MIB = 1024 * 1024
@@ -131,6 +131,10 @@ class Disks:
     def hardware(self) -> Hardware:
         """What all VMs hold right now: one walk, to be asked about many disks."""
         return inventory.hardware(self._session)
+
+    def machines(self) -> dict[str, NodeMachine]:
+        """Every VM by its BIOS uuid: one walk."""
+        return inventory.node_machines(self._session)
 
     def attachments(self, file: DiskFile, disk_id: str | None = None) -> tuple[Attachment, ...]:
         """Every device, of any VM, that holds the disk or a delta of it."""

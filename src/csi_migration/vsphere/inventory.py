@@ -20,6 +20,9 @@ _POWER = "runtime.powerState"
 _POWERED_OFF = "poweredOff"
 _DEVICES = "config.hardware.device"
 _UUID = "config.uuid"
+_VERSION = "config.version"
+_EXTRA = "config.extraConfig"
+_DISK_UUID = "disk.enableuuid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Attachment:
         uuid: the disk's own (page 83) uuid; empty if vCenter does not say.
         disk_id: the FCD id, if it was attached as one.
         flat: whether the backing is a plain VMDK, no RDM and nothing exotic.
+        encrypted: whether the backing names an encryption key.
     """
 
     vm: str
@@ -84,6 +88,21 @@ class Attachment:
     uuid: str
     disk_id: str
     flat: bool
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMachine:
+    """A VM as a Kubernetes node runs on it.
+
+    Attributes:
+        hardware: its virtual hardware's version (`vmx-19`); empty if vCenter does not say.
+        has_disk_uuid: whether disk.EnableUUID is on, so that its guest sees disks' uuids.
+    """
+
+    name: str
+    hardware: str
+    has_disk_uuid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +197,27 @@ def machines_by_uuid(session: Session) -> dict[str, str]:
     return {str(m.values[_UUID]).lower(): _name(m) for m in found if m.values.get(_UUID)}
 
 
+def node_machines(session: Session) -> dict[str, NodeMachine]:
+    """Every VM that has a configuration to read, by its BIOS uuid."""
+    wanted = ["name", _UUID, _VERSION, _EXTRA]
+    found = properties(session, vim.VirtualMachine, wanted)
+    return {
+        str(m.values[_UUID]).lower(): NodeMachine(
+            _name(m), str(m.values.get(_VERSION) or ""), _sees_uuids(m)
+        )
+        for m in found
+        if m.values.get(_UUID)
+    }
+
+
+def _sees_uuids(machine: Properties) -> bool:
+    options = machine.values.get(_EXTRA) or ()
+    return any(
+        each.key.lower() == _DISK_UUID and str(each.value).upper() in ("TRUE", "1")
+        for each in options
+    )
+
+
 def hardware_of(machines: Iterable[Properties]) -> Hardware:
     """What the VMs' fetched properties say."""
     found = list(machines)
@@ -213,6 +253,7 @@ def _attachment(vm: str, device: Any) -> Attachment:
         uuid=getattr(backing, "uuid", None) or "",
         disk_id=device.vDiskId.id if device.vDiskId else "",
         flat=isinstance(backing, (disk.FlatVer2BackingInfo, disk.SeSparseBackingInfo)),
+        encrypted=getattr(backing, "keyId", None) is not None,
     )
 
 

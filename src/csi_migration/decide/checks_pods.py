@@ -1,0 +1,138 @@
+"""Checks of what the replicas' pods carry and what could take them over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csi_migration.decide.preflight import Problem, check, unknown
+from csi_migration.decide.selectors import matches
+from csi_migration.model.finding import Severity
+from csi_migration.model.objects import (
+    REVISION_LABEL,
+    Raw,
+    finalizers_of,
+    labels_of,
+    name_of,
+    owners_of,
+    uid_of,
+)
+from csi_migration.model.snapshot import Snapshot
+
+_LONG_GRACE_SECONDS = 600
+_DEFAULT_GRACE_SECONDS = 30
+_CANNOT_SEE = "other controllers of the namespace can't be seen"
+
+
+@check(
+    "selector-overlap",
+    Severity.BLOCKER,
+    "no other controller's selector matches the replicas' pods",
+    looks_at="selectors of StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets and Jobs",
+    source="kubernetes: controller/controller_ref_manager.go:ClaimPods",
+    resolution="Make that controller's selector match its own pods only, or delete it.",
+)
+def selector_overlap(snapshot: Snapshot) -> Iterator[Problem]:
+    """While the set is away its pods have no owner, and whoever selects them adopts them: a
+    ReplicaSet would then delete those that it has too many of.
+    """
+    if snapshot.controllers is None:
+        subject = f"statefulset/{snapshot.request.statefulset}"
+        yield unknown(
+            subject, _CANNOT_SEE, "Grant list on them; see deploy/rbac-user-cluster.yaml."
+        )
+    for name, controller in (snapshot.controllers or {}).items():
+        taken = [pod for pod in snapshot.pods.values() if _selects(controller, pod)]
+        if taken and name != f"statefulset/{snapshot.request.statefulset}":
+            pods = ", ".join(name_of(pod) for pod in taken)
+            yield Problem(name, f"its selector matches {pods} too, and it would adopt them")
+
+
+def _selects(controller: Raw, pod: Raw) -> bool:
+    selector = controller["spec"].get("selector")
+    if not selector:
+        return False
+    is_plain = not ({"matchLabels", "matchExpressions"} & selector.keys())
+    return matches({"matchLabels": selector} if is_plain else selector, labels_of(pod))
+
+
+@check(
+    "pod-owners",
+    Severity.BLOCKER,
+    "the set's controller owns every replica's pod",
+    looks_at="the ownerReferences of every replica's pod",
+    source="kubernetes: stateful_set.go:getPodsForStatefulSet",
+    resolution="Find out who made the pod; let the StatefulSet's controller have it.",
+)
+def pod_owners(snapshot: Snapshot) -> Iterator[Problem]:
+    """A pod of somebody else under a replica's name would be deleted and never come back."""
+    wanted = uid_of(snapshot.statefulset)
+    for pod in snapshot.pods.values():
+        controllers = [owner for owner in owners_of(pod) if owner.get("controller")]
+        if not any(owner["uid"] == wanted for owner in controllers):
+            owner = controllers[0]["kind"] if controllers else "nobody"
+            yield Problem(f"pod/{name_of(pod)}", f"its controller is {owner}, not the set")
+
+
+@check(
+    "pod-finalizers",
+    Severity.BLOCKER,
+    "nothing holds a replica's pod back from its deletion",
+    looks_at="the finalizers of every replica's pod",
+    source="kubernetes: registry/generic/registry/store.go:Delete",
+    resolution="Find out who set it and have it removed.",
+)
+def pod_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
+    """A pod that never goes keeps its claim, and the replica stays away with its disk."""
+    for pod in snapshot.pods.values():
+        for finalizer in finalizers_of(pod):
+            yield Problem(f"pod/{name_of(pod)}", f"finalizer {finalizer} keeps it from going away")
+
+
+@check(
+    "grace-period",
+    Severity.NOTE,
+    "every replica stops within ten minutes",
+    looks_at="terminationGracePeriodSeconds of every replica's pod",
+    source="kubernetes: pod deletion; the tool never shortens it",
+    resolution="Nothing, if the application needs that time to stop.",
+)
+def grace_period(snapshot: Snapshot) -> Iterator[Problem]:
+    """The tool gives a pod all of its own time to stop; the replica is away that long."""
+    for pod in snapshot.pods.values():
+        seconds = pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+        if seconds > _LONG_GRACE_SECONDS:
+            yield Problem(f"pod/{name_of(pod)}", f"it may take {seconds} s to stop")
+
+
+@check(
+    "pods-as-template",
+    Severity.NOTE,
+    "every pod has what its revision's template has, and no more",
+    looks_at="containers and labels of every pod, and its ControllerRevision",
+    source="kubernetes: stateful_set_utils.go:newStatefulSetPod",
+    resolution="See that whoever added them adds them again, as at every restart.",
+)
+def pods_as_template(snapshot: Snapshot) -> Iterator[Problem]:
+    """A pod comes back as its revision says; what was added to the running one does not."""
+    for pod in snapshot.pods.values():
+        revision = snapshot.revisions.get(labels_of(pod).get(REVISION_LABEL, ""))
+        added = list(_added(pod, revision)) if revision else []
+        if added:
+            yield Problem(f"pod/{name_of(pod)}", f"it was given more: {', '.join(added)}")
+
+
+def _added(pod: Raw, revision: Raw) -> Iterator[str]:
+    template = revision["data"]["spec"]["template"]
+    for group, word in (("containers", "container"), ("initContainers", "init container")):
+        known = {one["name"] for one in template["spec"].get(group) or []}
+        found = {one["name"] for one in pod["spec"].get(group) or []}
+        yield from (f"{word} {name}" for name in sorted(found - known))
+    for one in pod["spec"].get("ephemeralContainers") or []:
+        yield f"ephemeral container {one['name']}"
+    own = (template.get("metadata") or {}).get("labels") or {}
+    added = labels_of(pod).keys() - own.keys() - {REVISION_LABEL}
+    yield from (f"label {key}" for key in sorted(added) if not _is_of_the_controller(key))
+
+
+def _is_of_the_controller(label: str) -> bool:
+    return label.startswith(("statefulset.kubernetes.io/", "apps.kubernetes.io/"))

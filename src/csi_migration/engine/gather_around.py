@@ -1,0 +1,87 @@
+"""Reads what stands around the StatefulSet: other controllers, quotas, nodes, other runs.
+
+None of it is needed to migrate; without the right to see it a check can't tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from csi_migration.decide.permissions import COMPLETING
+from csi_migration.engine.allowed import refused
+from csi_migration.engine.cluster_backup import refuse_if_there
+from csi_migration.engine.lease import Lease
+from csi_migration.kube import Client, NotFound, Resource, resources
+from csi_migration.model.errors import Locked, NeedsPerson
+from csi_migration.model.objects import Raw, name_of
+from csi_migration.model.snapshot import Request, Snapshot
+
+_CONTROLLERS = (
+    resources.STATEFULSETS,
+    resources.REPLICA_SETS,
+    resources.DAEMON_SETS,
+    resources.JOBS,
+    resources.REPLICATION_CONTROLLERS,
+)
+
+
+class Around:
+    """Lists what may be listed, each once."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client, self._namespace = client, namespace
+        self._refused = set(refused(client, COMPLETING, namespace))
+
+    def listed(self, resource: Resource) -> tuple[Raw, ...] | None:
+        """All of them; None without the right to see them, none where the kind is not there."""
+        dotted = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        if f"list {dotted}" in self._refused:
+            return None
+        try:
+            namespace = self._namespace if resource.namespaced else None
+            return tuple(self._client.list(resource, namespace))
+        except NotFound:
+            return ()
+
+    def by_name(self, resource: Resource) -> dict[str, Raw] | None:
+        """The same by name."""
+        found = self.listed(resource)
+        return None if found is None else {name_of(item): item for item in found}
+
+    def controllers(self) -> dict[str, Raw] | None:
+        """All that select pods, by `kind/name`; None unless all kinds can be seen."""
+        found: dict[str, Raw] = {}
+        for resource in _CONTROLLERS:
+            items = self.listed(resource)
+            if items is None:
+                return None
+            found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items}
+        return found
+
+
+def with_surroundings(client: Client, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with everything around the set that may be seen."""
+    namespace = snapshot.request.namespace
+    around = Around(client, namespace)
+    return replace(
+        snapshot,
+        namespace=client.find(resources.NAMESPACES, namespace),
+        controllers=around.controllers(),
+        quotas=around.listed(resources.QUOTAS),
+        volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
+        autoscalers=around.listed(resources.AUTOSCALERS),
+        nodes=around.by_name(resources.NODES),
+        csi_nodes=around.by_name(resources.CSI_NODES) or snapshot.csi_nodes,
+        csi_drivers=around.by_name(resources.CSI_DRIVERS),
+        unfinished=tuple(_unfinished(client, snapshot.request)),
+    )
+
+
+def _unfinished(client: Client, request: Request) -> Iterator[str]:
+    """What `rolling-migration all` refuses to begin beside."""
+    for refuse in (Lease.refuse_if_held, refuse_if_there):
+        try:
+            refuse(client, request.namespace, request.statefulset)
+        except (Locked, NeedsPerson) as error:
+            yield error.message
