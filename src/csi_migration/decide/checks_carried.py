@@ -8,6 +8,7 @@ from csi_migration.decide.checks_volumes import claims_by_ordinal, in_tree_pairs
 from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
+    CSI_DRIVER,
     Raw,
     annotations_of,
     claim_templates_of,
@@ -254,5 +255,6 @@ def mount_options(snapshot: Snapshot) -> Iterator[Problem]:
 def class_expansion(snapshot: Snapshot) -> Iterator[Problem]:
     """To grow is what many migrate for; without it the claims can't be expanded afterwards."""
     found = snapshot.classes.get(snapshot.request.csi_class)
-    if found is not None and not found.get("allowVolumeExpansion"):
+    is_csi = found is not None and found["provisioner"] == CSI_DRIVER
+    if found is not None and is_csi and not found.get("allowVolumeExpansion"):
         yield Problem(f"storageclass/{name_of(found)}", "allowVolumeExpansion is not set")

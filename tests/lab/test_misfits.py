@@ -1,0 +1,283 @@
+"""Sets that are not fit to be migrated, or that a person should know something about first:
+preflight names exactly that. All on one healthy set, which is left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.client import Object
+from lab.waiting import until
+from tests.lab.labkit import Lab, Trial
+from tests.lab.misfitkit import (
+    Misfit,
+    annotated,
+    assert_named,
+    created,
+    labelled,
+    misfit,
+    named,
+    nothing,
+    on_volume,
+    patched,
+    settle,
+)
+from tests.lab.refusalkit import standing
+
+CLAIM, SET, POD = "PersistentVolumeClaim", "StatefulSet", "Pod"
+HOLD = {"metadata": {"finalizers": ["shop.example/hold"]}}
+FREE: Object = {"metadata": {"finalizers": None}}
+OF_CLASS = "standard-rwo.storageclass.storage.k8s.io/"
+LABELS = {"app": "web"}
+
+
+@pytest.fixture(scope="module")
+def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    with standing(lab, tmp_path_factory.mktemp("misfits"), namespace="misfits", replicas=2) as made:
+        yield made
+        made.assert_untouched()
+
+
+@pytest.fixture(scope="module")
+def usual(healthy: Trial) -> set[str]:
+    """What is found on the healthy set, too: nothing that forbids it."""
+    run = healthy.preflight("-o", "json")
+    assert run.exit_code == 0, str(run)
+    return named(run)
+
+
+def body(version: str, kind: str, name: str, **fields: Object) -> Object:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **fields}
+
+
+def replica_set(replicas: int) -> Object:
+    container = {"name": "other", "image": "lab/writer:1"}
+    labels = LABELS | {"tier": "other"}
+    return {
+        "replicas": replicas,
+        "selector": {"matchLabels": LABELS},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }
+
+
+@contextmanager
+def partition(made: Trial) -> Iterator[None]:
+    """Its rollouts stop half-way."""
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    with patched(SET, "web", {"spec": {"updateStrategy": rolling}}, _WHOLE)(made):
+        yield
+
+
+_WHOLE: Object = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}
+
+
+@contextmanager
+def half_rolled_out(made: Trial) -> Iterator[None]:
+    """Only the highest replica runs the new revision."""
+    strategy = {"rollingUpdate": {"partition": 1}}
+    template = {"metadata": {"annotations": {"rolled": "half"}}}
+    made.cluster.patch(
+        SET, "web", {"spec": {"updateStrategy": strategy, "template": template}}, _space(made)
+    )
+    try:
+        until("half rolled out", lambda: _updated(made) == 1 and made.ready(), seconds=90)
+        yield
+    finally:
+        back = {"metadata": {"annotations": {"rolled": None}}}
+        made.cluster.patch(SET, "web", _WHOLE, _space(made))
+        made.cluster.patch(SET, "web", {"spec": {"template": back}}, _space(made))
+        until("rolled back", lambda: _is_at_rest(made), seconds=90)
+
+
+def _space(made: Trial) -> str:
+    return made.workload.namespace
+
+
+def _updated(made: Trial) -> int:
+    status = made.statefulset()["status"]
+    return int(status.get("updatedReplicas", 0))
+
+
+def _is_at_rest(made: Trial) -> bool:
+    settle(made)
+    status = made.statefulset()["status"]
+    return status["currentRevision"] == status["updateRevision"] and made.ready()
+
+
+def counted(made: Trial) -> bool:
+    budgets = made.cluster.list("PodDisruptionBudget", _space(made))
+    return all(b.get("status", {}).get("disruptionsAllowed") == 1 for b in budgets)
+
+
+def quota_counted(made: Trial) -> bool:
+    found = made.cluster.get("ResourceQuota", "room", _space(made))
+    return "hard" in found.get("status", {})
+
+
+@contextmanager
+def owned_claim(made: Trial) -> Iterator[None]:
+    """By something that stands: the garbage collector takes along what has no owner left."""
+    with created(body("v1", "ConfigMap", "tenant"))(made):
+        uid = made.cluster.get("ConfigMap", "tenant", _space(made))["metadata"]["uid"]
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "tenant", "uid": uid}
+        owned = {"metadata": {"ownerReferences": [owner]}}
+        with patched(CLAIM, "data-web-0", owned, {"metadata": {"ownerReferences": None}})(made):
+            yield
+
+
+BUDGET = {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}}
+ROOM = {"hard": {f"{OF_CLASS}persistentvolumeclaims": "1"}}
+OTHER_POD = {
+    "containers": [{"name": "backup", "image": "lab/writer:1"}],
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-web-0"}}],
+    "nodeSelector": {"no": "node"},
+}
+SCALER = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": SET, "name": "web"},
+    "minReplicas": 2,
+    "maxReplicas": 3,
+}
+FLUX = "kustomize.toolkit.fluxcd.io/"
+BETA = "volume.beta.kubernetes.io/storage-class"
+SECOND = {
+    "accessModes": ["ReadWriteOnce"],
+    "resources": {"requests": {"storage": "64Mi"}},
+    "storageClassName": "standard",
+    "volumeName": "not-there",
+}
+
+MISFITS = [
+    misfit("update-strategy partition", partition),
+    misfit(
+        "set-steady half rolled out",
+        half_rolled_out,
+        "set-steady",
+        "revisions-equal",
+        "update-strategy",
+    ),
+    misfit(
+        "claim-retention whenScaled",
+        patched(
+            SET,
+            "web",
+            {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}},
+            {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain"}}},
+        ),
+    ),
+    misfit("set-finalizers", patched(SET, "web", HOLD, FREE)),
+    misfit("window run", nothing, options=("--window", "run")),
+    misfit(
+        "selector-overlap with a ReplicaSet",
+        created(body("apps/v1", "ReplicaSet", "other", spec=replica_set(0))),
+    ),
+    misfit("pod-finalizers", patched(POD, "web-0", HOLD, FREE)),
+    misfit("pods-as-template label", labelled(POD, "web-0", {"role": "primary"})),
+    misfit(
+        "operator by its label",
+        labelled(SET, "web", {"app.kubernetes.io/managed-by": "cnpg-operator"}),
+    ),
+    misfit("gitops Argo CD", annotated(SET, "web", {"argocd.argoproj.io/tracking-id": "shop:web"})),
+    misfit(
+        "gitops Flux", labelled(SET, "web", {f"{FLUX}name": "shop", f"{FLUX}namespace": "flux"})
+    ),
+    misfit("helm", annotated(SET, "web", {"meta.helm.sh/release-name": "shop"})),
+    misfit(
+        "disruption-budget without room",
+        patched(
+            "PodDisruptionBudget",
+            "web",
+            {"spec": {"maxUnavailable": 0}},
+            {"spec": {"maxUnavailable": 1}},
+        ),
+    ),
+    misfit(
+        "budgets-apart two budgets",
+        created(body("policy/v1", "PodDisruptionBudget", "second", spec=BUDGET), ready=counted),
+    ),
+    misfit(
+        "autoscaler",
+        created(body("autoscaling/v2", "HorizontalPodAutoscaler", "web", spec=SCALER)),
+    ),
+    misfit("classes misspelt", nothing, options=("--csi-storageclass", "standard-rwx")),
+    misfit(
+        "classes swapped",
+        nothing,
+        "classes",
+        "volumes-in-tree",
+        "template-classes",
+        options=("--intree-storageclass", "standard-rwo", "--csi-storageclass", "standard"),
+    ),
+    misfit("claims-unshared", created(body("v1", POD, "backup", spec=OTHER_POD))),
+    misfit(
+        "claims-settled being resized",
+        patched(
+            CLAIM,
+            "data-web-0",
+            {"status": {"conditions": [{"type": "Resizing", "status": "True"}]}},
+            {"status": {"conditions": None}},
+            subresource="status",
+        ),
+    ),
+    misfit(
+        "volume-finalizers of a claim",
+        patched(
+            CLAIM,
+            "data-web-0",
+            {"metadata": {"finalizers": ["kubernetes.io/pvc-protection", "shop.example/hold"]}},
+            {"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}},
+        ),
+    ),
+    misfit(
+        "beta-class",
+        on_volume(
+            "data-web-0",
+            {"metadata": {"annotations": {BETA: "standard"}}},
+            {"metadata": {"annotations": {BETA: None}}},
+        ),
+    ),
+    misfit(
+        "mount-options",
+        on_volume(
+            "data-web-0", {"spec": {"mountOptions": ["noatime"]}}, {"spec": {"mountOptions": None}}
+        ),
+    ),
+    misfit("claim-owners", owned_claim),
+    misfit("leftover-claims", created(body("v1", CLAIM, "data-web-7", spec=SECOND))),
+    misfit(
+        "class-quota for one of two claims",
+        created(body("v1", "ResourceQuota", "room", spec=ROOM), ready=quota_counted),
+    ),
+    misfit(
+        "class-expansion",
+        patched(
+            "StorageClass",
+            "standard-rwo",
+            {"allowVolumeExpansion": False},
+            {"allowVolumeExpansion": True},
+        ),
+    ),
+    misfit(
+        "unfinished-migration by its Lease",
+        created(
+            body(
+                "coordination.k8s.io/v1",
+                "Lease",
+                "csi-migration-web",
+                spec={
+                    "holderIdentity": "someone@elsewhere",
+                    "leaseDurationSeconds": 3600,
+                    "acquireTime": "2126-01-01T00:00:00.000000Z",
+                    "renewTime": "2126-01-01T00:00:00.000000Z",
+                },
+            )
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("each", MISFITS, ids=lambda each: each.name)
+def test_preflight_names_exactly_the_misfit(healthy: Trial, usual: set[str], each: Misfit) -> None:
+    assert_named(healthy, each, usual)
