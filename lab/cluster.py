@@ -174,6 +174,7 @@ class _Starter:
         controllers = [self._controller_manager(cluster), self._scheduler(cluster)]
         _create_all(client, objects.workload_cluster(self.known.vcenter))
         _create_all(client, _deployed("rbac-user-cluster.yaml"))
+        _create_all(client, _deployed("rbac-inventory.yaml"))
         self._played_config(cluster)
         self._wait(*controllers, *(self._played(part, cluster) for part in PLAYED))
         _wait_for_nodes(client, [node["name"] for node in vcenter.nodes(cluster)])

@@ -131,6 +131,13 @@ class Trial:
     def preflight(self, *extra: str, env: Mapping[str, str] | None = None) -> ToolRun:
         return finish(self._begin(["preflight", *self.options, *extra], env))
 
+    def inventory(self, *extra: str) -> ToolRun:
+        return finish(self._begin(["inventory", *self.options[:4], *extra], None))
+
+    def run_tool(self, *words: str) -> ToolRun:
+        """Any command, as it is."""
+        return finish(self._begin(list(words), None))
+
     def migrate(self, *extra: str, env: Mapping[str, str] | None = None) -> ToolRun:
         """`rolling-migration all`, run to its end."""
         return finish(self.start(*extra, env=env))

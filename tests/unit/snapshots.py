@@ -142,7 +142,8 @@ def volume(ordinal: int) -> Raw:
 
 def csi_volume(name: str, disk_id: str) -> Raw:
     source = {"driver": "csi.vsphere.vmware.com", "volumeHandle": disk_id}
-    return {"metadata": metadata(name), "spec": {"csi": source}}
+    spec = {"csi": source, "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
+    return {"metadata": metadata(name), "spec": spec}
 
 
 def storage_class(name: str, provisioner: str) -> Raw:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from csi_migration.decide.permissions import COMPLETING, READING, WRITING
+from csi_migration.decide.permissions import COMPLETING, INVENTORY, READING, WRITING
 
 _ROLES = Path(__file__).parents[2] / "deploy" / "rbac-user-cluster.yaml"
 
 
-def _granted(role: str) -> set[tuple[str, str, str]]:
-    documents = yaml.safe_load_all(_ROLES.read_text())
+def _granted(role: str, file: Path = _ROLES) -> set[tuple[str, str, str]]:
+    documents = yaml.safe_load_all(file.read_text())
     rules = next(d for d in documents if d["metadata"]["name"] == role)["rules"]
     return {
         (verb, group, resource)
@@ -34,3 +34,10 @@ def test_the_namespaced_role_grants_what_is_asked_for() -> None:
 
 def test_the_cluster_role_grants_what_is_asked_for() -> None:
     assert _granted("statefulset-csi-migration-tool-cluster") == _asked(namespaced=False)
+
+
+def test_the_inventorys_role_grants_what_it_lists() -> None:
+    granted = _granted(
+        "statefulset-csi-migration-tool-inventory", _ROLES.with_name("rbac-inventory.yaml")
+    )
+    assert granted == {(p.verb, p.group, p.resource) for p in INVENTORY}

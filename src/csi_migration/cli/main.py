@@ -10,6 +10,7 @@ import click
 
 from csi_migration.cli.all import migrate_all
 from csi_migration.cli.checks import checks
+from csi_migration.cli.inventory import inventory
 from csi_migration.cli.preflight import preflight
 from csi_migration.cli.resume import resume
 from csi_migration.cli.rollback import rollback
@@ -42,6 +43,7 @@ def rolling_migration() -> None:
 
 cli.add_command(preflight)
 cli.add_command(checks)
+cli.add_command(inventory)
 rolling_migration.add_command(migrate_all)
 rolling_migration.add_command(resume)
 rolling_migration.add_command(rollback)

@@ -60,6 +60,9 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+_CLUSTER_PLACES = 4
+
+
 def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
     """The set and its classes; what is not required is read from the working directory."""
     return (
@@ -136,6 +139,18 @@ def places(command: Command) -> Command:
     return _with(command, _PLACES)
 
 
+def cluster_places(command: Command) -> Command:
+    """Add those of them that say where the cluster is; vCenter is not asked."""
+    return _with(command, _PLACES[:_CLUSTER_PLACES])
+
+
+def cluster_words(arguments: dict[str, Any]) -> tuple[str, ...]:
+    """The same options again, as they were given, for a command to come."""
+    names = ("kubeconfig", "context", "cluster_name", "cluster_secret")
+    given = ((f"--{name.replace('_', '-')}", arguments.get(name)) for name in names)
+    return tuple(word for flag, value in given if value for word in (flag, str(value)))
+
+
 def statefulset(command: Command) -> Command:
     """Add the options that name the StatefulSet and its classes."""
     return _with(command, _statefulset(required=True))
@@ -194,16 +209,16 @@ def request_of(arguments: dict[str, Any]) -> Any:
 
 def places_of(arguments: dict[str, Any]) -> Any:
     """The Places in a command's arguments."""
-    from csi_migration.engine.connect import Places
+    from csi_migration.engine.places import Places
 
     return Places(
         kubeconfig=arguments["kubeconfig"],
         context=arguments["context"],
         cluster_name=arguments["cluster_name"],
         cluster_secret=arguments["cluster_secret"],
-        vcenter_config=_path(arguments["vcenter_config"]),
-        vcenter_ca=_path(arguments["vcenter_ca"]),
-        vcenter_thumbprint=arguments["vcenter_thumbprint"],
+        vcenter_config=_path(arguments.get("vcenter_config")),
+        vcenter_ca=_path(arguments.get("vcenter_ca")),
+        vcenter_thumbprint=arguments.get("vcenter_thumbprint") or "",
     )
 
 

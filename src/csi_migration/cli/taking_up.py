@@ -127,7 +127,7 @@ def _warn(command: str, found: Peek, *, has_health_command: bool) -> None:
 
 def _restore(given: dict[str, Any]) -> None:
     """A lost directory comes back from the backup beside the set, if that is named."""
-    from csi_migration.engine.connect import workload_client
+    from csi_migration.engine.places import workload_client
     from csi_migration.engine.start import restore_directory
 
     directory, name = given["working_directory"], given["sts_name"]

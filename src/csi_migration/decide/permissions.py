@@ -58,6 +58,20 @@ COMPLETING: tuple[Permission, ...] = (
 )
 """What only makes preflight complete: without it, a check says that it can't tell."""
 
+INVENTORY: tuple[Permission, ...] = (
+    *_grants("apps", "statefulsets", "list", namespaced=False),
+    *_grants("apps", "controllerrevisions", "list", namespaced=False),
+    *_grants("", "pods", "list", namespaced=False),
+    *_grants("", "persistentvolumeclaims", "list", namespaced=False),
+    *_grants("", "persistentvolumes", "list", namespaced=False),
+    *_grants("", "nodes", "list", namespaced=False),
+    *_grants("policy", "poddisruptionbudgets", "list", namespaced=False),
+    *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=False),
+    *_grants("storage.k8s.io", "storageclasses", "list", namespaced=False),
+    *_grants("storage.k8s.io", "csinodes", "list", namespaced=False),
+)
+"""What `inventory` lists, in all namespaces (deploy/rbac-inventory.yaml)."""
+
 WRITING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "create delete patch", namespaced=True),
     *_grants("", "pods", "create delete", namespaced=True),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from csi_migration.engine.places import Places, workload_client
 from csi_migration.engine.systems import Systems
-from csi_migration.kube import Client, Forbidden, load, resources, user_cluster_connection
+from csi_migration.kube import Client, Forbidden, resources
 from csi_migration.model.errors import UsageError
 from csi_migration.model.objects import Raw
 from csi_migration.vsphere.cns import Cns
@@ -29,30 +30,6 @@ _CONTROLLER_NAMESPACES = (
     "openshift-cluster-csi-drivers",
     "kube-system",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the systems are, as the command line says.
-
-    Attributes:
-        kubeconfig: path or list of paths; None for $KUBECONFIG and the default.
-        context: a context in it; None for the current one.
-        cluster_name: the user cluster; empty when the workload runs in the
-            cluster of `kubeconfig` itself.
-        cluster_secret: NAMESPACE/NAME/KEY of the user cluster's kubeconfig.
-        vcenter_config: a csi-vsphere.conf to use instead of the cluster's own.
-        vcenter_ca: a file of PEM certificates that vCenter's must chain to.
-        vcenter_thumbprint: the SHA-1 or SHA-256 of vCenter's certificate.
-    """
-
-    kubeconfig: str | None = None
-    context: str | None = None
-    cluster_name: str = ""
-    cluster_secret: str | None = None
-    vcenter_config: Path | None = None
-    vcenter_ca: Path | None = None
-    vcenter_thumbprint: str = ""
 
 
 @contextmanager
@@ -78,17 +55,6 @@ def connected(places: Places) -> Iterator[Systems]:
             )
     finally:
         client.close()
-
-
-def workload_client(places: Places) -> Client:
-    """A client for the cluster that runs the StatefulSet."""
-    client = Client(load(places.kubeconfig, places.context))
-    if not places.cluster_name:
-        return client
-    with client:
-        return Client(
-            user_cluster_connection(client, places.cluster_name, secret=places.cluster_secret)
-        )
 
 
 def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from csi_migration.kube.bodies import access_review, delete_options, encode, selectors
 from csi_migration.kube.errors import NotFound
-from csi_migration.kube.listing import list_all
+from csi_migration.kube.listing import Keep, list_all
 from csi_migration.kube.transport import Request, Transport
 from csi_migration.kube.watch import Event, Watch
 
@@ -112,6 +112,7 @@ class Client:
         *,
         labels: str = "",
         fields: str = "",
+        keep: Keep | None = None,
     ) -> Manifests:
         """The objects of a namespace, or of all, as they were at one moment.
 
@@ -122,9 +123,10 @@ class Client:
             namespace: None for all namespaces.
             labels: a label selector.
             fields: a field selector.
+            keep: what of each object to keep, when thousands of whole ones are too many.
         """
         request = Request("GET", resource.path(namespace), selectors(labels, fields))
-        items, _ = list_all(self._transport, request)
+        items, _ = list_all(self._transport, request, keep)
         return items
 
     def create(

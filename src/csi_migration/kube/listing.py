@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +16,35 @@ PAGE = 500
 """Objects a page, as kubectl asks for."""
 
 
-def list_all(transport: Transport, request: Request) -> tuple[list[dict[str, Any]], str]:
+Keep = Callable[[dict[str, Any]], dict[str, Any]]
+"""What of an item is kept, when pages of whole ones would fill the memory."""
+
+
+def list_all(
+    transport: Transport, request: Request, keep: Keep | None = None
+) -> tuple[list[dict[str, Any]], str]:
     """All items as they were at one moment, and the resource version of that moment.
 
     Raises:
         KubernetesError: a page could not be read.
     """
     try:
-        return _pages(transport, replace(request, query={**request.query, "limit": str(PAGE)}))
+        by_page = replace(request, query={**request.query, "limit": str(PAGE)})
+        return _pages(transport, by_page, keep)
     except Gone:
         # Between two pages the server forgot the version; a single page has no such gap.
-        return _pages(transport, request)
+        return _pages(transport, request, keep)
 
 
-def _pages(transport: Transport, request: Request) -> tuple[list[dict[str, Any]], str]:
+def _pages(
+    transport: Transport, request: Request, keep: Keep | None
+) -> tuple[list[dict[str, Any]], str]:
     items: list[dict[str, Any]] = []
     page = request
     while True:
         answer = json.loads(transport.send(page))
-        items += answer.get("items") or []
+        found = answer.get("items") or []
+        items += map(keep, found) if keep else found
         token = answer["metadata"].get("continue")
         if not token:
             return items, answer["metadata"].get("resourceVersion", "")

@@ -1,0 +1,127 @@
+"""`python -m bench.inventory`: fills a lab's API server and measures `inventory` on it.
+
+The objects are real objects of a real API server; no pod runs and no disk is there, for
+`inventory` looks at neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab import cluster as lab_cluster
+from lab import manifests, processes
+from lab.client import Cluster, Object
+from lab.demo import tool
+from lab.layout import Layout
+from lab.manifests import Workload
+from lab.objects import USER_CLUSTER
+
+_WRITERS = 12
+
+
+def main() -> int:
+    """Print one JSON object: what was there, seconds, peak memory, API calls."""
+    options = _parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        layout = Layout(Path(folder))
+        try:
+            known = lab_cluster.up(layout)
+            # Whoever would act on thousands of sets whose disks are not there.
+            processes.stop([part for part in known.parts if not _is_needed(part.name)])
+            print(json.dumps(_measured(layout, options)))
+        finally:
+            lab_cluster.down(layout)
+    return 0
+
+
+def _is_needed(part: str) -> bool:
+    return part.startswith(("etcd", "kube-apiserver", "vcenter"))
+
+
+def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, object]:
+    filling = time.monotonic()
+    _fill(Cluster(layout.kubeconfig("user", "admin")), options.sets, options.volumes)
+    filled = time.monotonic()
+    command = [str(tool()), "inventory", "--kubeconfig", str(layout.kubeconfig("admin", "tool"))]
+    run = subprocess.run(
+        [*command, "--cluster-name", USER_CLUSTER, "-o", "json"], capture_output=True, check=True
+    )
+    seconds = time.monotonic() - filled
+    found = json.loads(run.stdout)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "sets": len(found["sets"]),
+        "volumes": sum(row["inTree"] for row in found["sets"]) + len(found["looseVolumes"]),
+        "seconds_to_fill": round(filled - filling, 1),
+        "seconds": round(seconds, 2),
+        "peak_megabytes": round(used.ru_maxrss / 1024),
+    }
+
+
+def _fill(client: Cluster, sets: int, volumes: int) -> None:
+    """Sets of equal size, a namespace for every ten."""
+    replicas = -(-volumes // sets)
+    workloads = [
+        Workload(namespace=f"team-{n // 10}", name=f"db-{n}", replicas=replicas)
+        for n in range(sets)
+    ]
+    spaces = sorted({work.namespace for work in workloads})
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(client.create, map(_namespace, spaces)))
+        list(pool.map(client.create, map(_account, spaces)))
+        list(pool.map(client.create, _objects(workloads)))
+
+
+def _namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _account(namespace: str) -> Object:
+    """Every pod has one, and the controller that makes them is stopped."""
+    metadata = {"name": "default", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _objects(workloads: list[Workload]) -> Iterator[Object]:
+    for work in workloads:
+        yield manifests.statefulset(work)
+        for name in work.claim_names:
+            volume = manifests.volume(work, name)
+            yield volume
+            yield manifests.claim(work, name, volume["metadata"]["name"])
+        for pod in work.pod_names:
+            yield _pod(work, pod)
+
+
+def _pod(work: Workload, name: str) -> Object:
+    spec = manifests.statefulset(work)["spec"]["template"]["spec"]
+    claims = [
+        {"name": one, "persistentVolumeClaim": {"claimName": f"{one}-{name}"}}
+        for one in work.claims
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": work.namespace, "labels": work.labels},
+        "spec": spec | {"volumes": claims},
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.inventory", description=__doc__)
+    parser.add_argument("--sets", type=int, default=300)
+    parser.add_argument("--volumes", type=int, default=5000)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
