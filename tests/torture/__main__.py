@@ -56,7 +56,10 @@ class Torture:
             with self._lab(next(labs)) as running:
                 running.learn(self._missing())
                 self.ledger.learn(running.learned.values())
+                self._tell_sizes()
                 running.run(self._waiting()[:CASES_PER_LAB])
+        else:
+            self._tell_sizes()
         while waiting := self._waiting():
             with self._lab(next(labs)) as running:
                 running.run(waiting[:CASES_PER_LAB])
@@ -89,14 +92,16 @@ class Torture:
         options = self.options
         if options.case:
             return list(options.case)
-        found = [
-            each
-            for scenario in self._scenarios()
-            for each in matrix.cases(
-                scenario, self.ledger.baselines[scenario].traffic, options.seed
-            )
-        ]
+        found = [each for scenario in self._scenarios() for each in self._matrix(scenario)]
         return matrix.shard(matrix.sample(found, options.cases, options.seed), *options.shard)
+
+    def _matrix(self, scenario: str) -> list[Case]:
+        traffic = self.ledger.baselines[scenario].traffic
+        return matrix.cases(scenario, traffic, self.options.seed)
+
+    def _tell_sizes(self) -> None:
+        for scenario in self._scenarios():
+            print(f"scenario {scenario}: {len(self._matrix(scenario))} cases in all", flush=True)
 
     def _tell(self, outcome: Outcome) -> None:
         self.ledger.add(outcome)

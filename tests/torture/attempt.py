@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from tests.torture.bench import Patient, commands, settled
 from tests.torture.case import Case, Stage
-from tests.torture.endstate import State, difference, marks
+from tests.torture.endstate import State, difference, marks, of_replica, without_holders
 from tests.torture.outcome import KILLED, StageRun
 
-DONE, USAGE, STOPPED = 0, 2, 5
+DONE, USAGE, STOPPED, NEEDS_PERSON = 0, 2, 5, 6
 # A run that ends with one of these says that it has changed nothing.
 NOTHING_CHANGED = (1, USAGE, 3, 8, 9)
+# The same of one that takes another up; with USAGE there is none to take up.
+NOTHING_CHANGED_NOW = (1, 8, 9)
+# Taking back one replica leaves none half-way behind that another run left so.
+_NOT_NAMED = "not named in --replica"
 _LEASE_LEFT = "left behind or unexpected: Lease csi-migration-web"
 
 
@@ -59,23 +63,60 @@ class Attempt:
         self.untried = stage.command not in commands()
         if self.untried:
             return
+        stood = self.patient.standing() if self.done and stage.strike else {}
         ended = self._run(stage)
         struck = ended.meter.struck is not None
         if struck and stage.strike and stage.strike.fault.is_kill:
             self._expect(ended, KILLED)
+        elif self._refuses_to_leave_others(ended):
+            return
+        elif struck and len(self.done) > 1 and ended.exit_code in NOTHING_CHANGED_NOW:
+            self._expect_untouched(ended, stood)
         elif self._says_that_nothing_was_changed(ended, struck=struck):
             self._begin_again(ended)
         else:
             self._expect(ended, *((DONE, STOPPED) if struck else (DONE,)))
+            if stage.replica is not None and ended.exit_code == DONE:
+                self._expect_taken_back(stage.replica)
+
+    def _refuses_to_leave_others(self, ended: StageRun) -> bool:
+        """With a replica half-way that it was not to touch."""
+        follows = any(one.exit_code in (KILLED, STOPPED) for one in self.done[:-1])
+        refuses = ended.exit_code == NEEDS_PERSON and _NOT_NAMED in ended.run.stderr
+        return ended.stage.replica is not None and follows and refuses
+
+    def _expect_untouched(self, ended: StageRun, stood: dict[str, str]) -> None:
+        """The next run goes on from wherever the one before this one had come."""
+        stands = self.patient.standing()
+        if stands != stood:
+            said = f"{ended.stage}: exit code {ended.exit_code} as if nothing was changed"
+            self.problems += [said, f"stood: {stood}", f"stands: {stands}"]
+
+    def _expect_taken_back(self, ordinal: int) -> None:
+        """The others stay as they were: on CSI, if the migration was through."""
+        pod = self.patient.trial.workload.pod_names[ordinal]
+        wanted = of_replica(self.ends.original, pod)
+        whole = self.done[-2].exit_code == DONE and self.done[-2].stage.command != "rollback"
+        if whole:
+            migrated = self.ends.migrated
+            own = of_replica(migrated, pod)
+            wanted |= {name: item for name, item in migrated.items() if name not in own}
+
+        def differs() -> list[str]:
+            state = self.patient.state()
+            found = state if whole else of_replica(state, pod)
+            return difference(without_holders(wanted), without_holders(found))
+
+        self.problems += settled(differs)
 
     def _says_that_nothing_was_changed(self, ended: StageRun, *, struck: bool) -> bool:
         """Because of a fault early on, or because the run before was killed so early
-        that there is nothing to take up.
+        that there is nothing to take up, or has taken everything back.
         """
         if struck:
             return ended.exit_code in NOTHING_CHANGED
-        follows_a_kill = any(one.was_killed for one in self.done[:-1])
-        return ended.exit_code == USAGE and follows_a_kill
+        follows = any(one.was_killed or one.stage.goes_back for one in self.done[:-1])
+        return ended.exit_code == USAGE and follows
 
     def _begin_again(self, ended: StageRun) -> None:
         """Who says so must be right; a migration then starts from scratch.
@@ -108,7 +149,8 @@ class Attempt:
     def _judged(self) -> Iterator[str]:
         trial = self.patient.trial
         if not self.problems and not self.untried:
-            yield from self._differs_from(self._end())
+            if self.case.stages[-1].replica is None:  # else it is judged already
+                yield from self._differs_from(self._end())
             yield from settled(self._unread)
             yield from marks(self.patient.world())
         yield from trial.report().problems()
@@ -120,7 +162,14 @@ class Attempt:
         return self.ends.original if self.case.goes_back else self.ends.migrated
 
     def _differs_from(self, expected: State) -> list[str]:
-        return settled(lambda: difference(expected, self.patient.state()))
+        def differs() -> list[str]:
+            found = self.patient.state()
+            if expected is self.ends.original:
+                # Its fields are the lab's, or, of a replica that came back, the tool's.
+                return difference(without_holders(expected), without_holders(found))
+            return difference(expected, found)
+
+        return settled(differs)
 
     def _unread(self) -> list[str]:
         """Claims to whose disks nobody writes through the volume that they have now."""

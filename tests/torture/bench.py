@@ -16,8 +16,8 @@ from lab.demo import tool, tool_options
 from lab.waiting import until
 from tests.lab.labkit import Lab, Running, Trial, finish
 from tests.lab.migration import World
-from tests.torture.case import Case, Command, Stage
-from tests.torture.endstate import State, state_of
+from tests.torture.case import Case, Stage
+from tests.torture.endstate import HELD, State, holders_of, state_of
 from tests.torture.faultproxy import Interposed
 from tests.torture.meter import Meter
 from tests.torture.outcome import StageRun
@@ -69,7 +69,7 @@ class Patient:
         """Run the tool to its end, struck as the stage says."""
         meter = Meter(stage.strike)
         self.bench.between.measure(meter)
-        running = Running(self._command_line(stage.command), None)
+        running = Running(self._command_line(stage), None)
         self.bench.between.aim(running.process.pid)
         return StageRun(stage, finish(running, RUN_SECONDS), meter)
 
@@ -83,9 +83,19 @@ class Patient:
         """What is there now."""
         return World.of(self.bench.cluster, self.trial.workload.namespace)
 
+    def standing(self) -> dict[str, str]:
+        """The uids of the set, its claims and volumes, without those on their way out."""
+        return {
+            f"{kind} {name}": item["metadata"]["uid"]
+            for kind, items in self.world().by_kind.items()
+            for name, item in items.items()
+            if kind in HELD and "deletionTimestamp" not in item["metadata"]
+        }
+
     def state(self) -> State:
         """What is there now, comparable with other namespaces; the driver's records included."""
-        state = state_of(self.world(), self.paths, self.trial.workload.namespace)
+        world, namespace = self.world(), self.trial.workload.namespace
+        state = state_of(world, self.paths, namespace) | holders_of(world, self.paths, namespace)
         claims = {path: claim for claim, path in self.paths.items()}
         for record in self.bench.cluster.list("CnsVSphereVolumeMigration"):
             claim = claims.get(record["spec"]["volumepath"])
@@ -93,11 +103,12 @@ class Patient:
                 state[f"CnsVSphereVolumeMigration vmdk-of-{claim}"] = {}
         return state
 
-    def _command_line(self, command: Command) -> list[str]:
+    def _command_line(self, stage: Stage) -> list[str]:
         where = ["--working-directory", str(self.trial.directory)]
-        begin = [str(tool()), "rolling-migration", command]
-        if command != "all":
-            return [*begin, *where, *(["--yes"] if command == "rollback" else [])]
+        begin = [str(tool()), "rolling-migration", stage.command]
+        if stage.command != "all":
+            only = [] if stage.replica is None else ["--replica", str(stage.replica)]
+            return [*begin, *where, *only, *(["--yes"] if stage.command == "rollback" else [])]
         between = self.bench.between
         options = tool_options(between.kubeconfig, self.trial.workload)
         config = ["--vcenter-config", str(between.vcenter_config)]

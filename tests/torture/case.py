@@ -3,7 +3,7 @@
 Its name says it all and can be given back to the command line:
 `one:all@w7=kill-before,rollback@w3=kill-forwarded,resume` kills the migration of
 the scenario `one` before its 7th write, then the rollback after its 3rd write,
-and lets `resume` finish.
+and lets `resume` finish. `rollback-2` is `rollback --replica 2`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.torture.signature import Kind
 
 Command = Literal["all", "resume", "rollback"]
 
-_STAGE = re.compile(r"(all|resume|rollback)(?:@([wrt])([1-9]\d*)=([\w-]+))?")
+_STAGE = re.compile(r"(all|resume|rollback)(?:(?<=back)-(\d+))?(?:@([wrt])([1-9]\d*)=([\w-]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,20 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One run of the tool."""
+    """One run of the tool; a rollback may be of the replica with one ordinal only."""
 
     command: Command
     strike: Strike | None = None
+    replica: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.command}@{self.strike}" if self.strike else self.command
+        words = self.command if self.replica is None else f"{self.command}-{self.replica}"
+        return f"{words}@{self.strike}" if self.strike else words
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it takes the whole set back."""
+        return self.command == "rollback" and self.replica is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Case:
     @property
     def goes_back(self) -> bool:
         """Whether the set must be as it was at the beginning when all is over."""
-        return self.stages[-1].command == "rollback"
+        return self.stages[-1].goes_back
 
 
 def parse(name: str) -> Case:
@@ -75,8 +82,8 @@ def parse(name: str) -> Case:
 def _stage(text: str) -> Stage:
     found = _STAGE.fullmatch(text)
     if not found:
-        raise ValueError(f"{text!r} is not COMMAND[@(w|r|t)NUMBER=FAULT]")
-    command, kind, number, fault = found.groups()
+        raise ValueError(f"{text!r} is not COMMAND[-REPLICA][@(w|r|t)NUMBER=FAULT]")
+    command, replica, kind, number, fault = found.groups()
     # The pattern knows the kinds and the commands.
     strike = Strike(kind, int(number), Fault(fault)) if kind else None  # type: ignore[arg-type]
-    return Stage(command, strike)  # type: ignore[arg-type]
+    return Stage(command, strike, int(replica) if replica else None)  # type: ignore[arg-type]

@@ -27,9 +27,8 @@ _PATTERNS = (
     (re.compile(r"\b(?:10\.200|192\.0\.2)(?:\.\d+)+\b"), "IP"),
     (re.compile(r"kube-api-access-\w+"), "kube-api-access"),
 )
-# managedFields tell who wrote what on the way here: a resumed run takes another
-# way than an undisturbed one, and the lab, not the tool, made the originals.
 _LEFT_OUT = (
+    # Compared apart: times come with it, and not every end is to be told by it.
     "managedFields",
     "resourceVersion",
     "generation",
@@ -43,6 +42,8 @@ _LEFT_OUT = (
 _NOT_THE_TOOLS = {("ConfigMap", "kube-root-ca.crt")}
 _UNORDERED = {"conditions": "type", "volumes": "name", "ownerReferences": "name"}
 MARK = "csi-migration"
+HELD = ("StatefulSet", "PersistentVolumeClaim", "PersistentVolume")
+_HOLDERS = "holders of "
 
 
 def state_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
@@ -58,6 +59,27 @@ def state_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
             if (kind, name) not in _NOT_THE_TOOLS:
                 state[f"{kind} {names.get(name, name)}"] = _normal(item, names)
     return state
+
+
+def holders_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
+    """Who holds which fields of the set, its claims and volumes, without the times."""
+    names = _names(world, paths, namespace)
+    return {
+        f"{_HOLDERS}{kind} {names.get(name, name)}": _normal(_held(item), names)
+        for kind in HELD
+        for name, item in world.by_kind.get(kind, {}).items()
+    }
+
+
+def without_holders(state: State) -> State:
+    """The objects alone."""
+    return {name: item for name, item in state.items() if not name.startswith(_HOLDERS)}
+
+
+def of_replica(state: State, pod: str) -> State:
+    """The pod, its claims, their volumes, attachments and records."""
+    own = (f" {pod}", f"-{pod}")
+    return {name: item for name, item in state.items() if name.endswith(own)}
 
 
 def difference(expected: State, found: State) -> list[str]:
@@ -81,6 +103,27 @@ def marks(world: World) -> list[str]:
         for name, item in items.items()
         if MARK in name or MARK in json.dumps(_own_words(item))
     ]
+
+
+def _held(item: Object) -> Object:
+    held: dict[str, list[str]] = {}
+    for one in item["metadata"].get("managedFields", ()):
+        holder = " ".join((one["manager"], one["operation"], one.get("subresource", "")))
+        held.setdefault(holder.strip(), []).extend(_leaves(one.get("fieldsV1") or {}))
+    return {holder: sorted(fields) for holder, fields in held.items()}
+
+
+def _leaves(fields: Object, path: str = "") -> Iterable[str]:
+    """`f:spec/f:replicas` for each field.
+
+    A touch sets an annotation and takes it off again. Whether that leaves the empty map
+    with its holder, and a dot for who made it, is a matter of time.
+    """
+    below_it = {name: below for name, below in fields.items() if name != "."}
+    if not below_it and not path.endswith("f:annotations"):
+        yield path
+    for name, below in below_it.items():
+        yield from _leaves(below, f"{path}/{name}" if path else name)
 
 
 def _own_words(item: Object) -> list[Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from tests.torture.case import Case, Command, Stage, Strike
 from tests.torture.fault import FAULTS, KILLS, Fault
+from tests.torture.scenario import SCENARIOS
 from tests.torture.signature import Signature
 
 AFTER_A_KILL: tuple[Command, ...] = ("resume", "rollback")
@@ -18,6 +19,7 @@ READS_SAMPLED = 40
 # One that sets an annotation and one that takes it off; many a run needs none.
 TOUCHES = 2
 TWO_FAULTS_SAMPLED = 60
+ONE_REPLICA_SAMPLED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
         _reads(scenario, traffic.reads, chance),
         _rollbacks(scenario, len(traffic.writes), chance),
         _pairs(scenario, len(traffic.writes), chance),
+        # Drawn last: what was drawn by a seed before these were there is still drawn by it.
+        _faults_later(scenario, traffic, chance),
+        _one_replica(scenario, len(traffic.writes), chance),
     )
     return list(dict.fromkeys(found))
 
@@ -113,6 +118,56 @@ def _pairs(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
         left = writes - first.number if second == "resume" else first.number
         strikes = _any_kill(max(3, left), chance)
         yield Case(scenario, (Stage("all", first), Stage(second, strikes), Stage(third)))
+
+
+def _faults_later(scenario: str, traffic: Traffic, chance: random.Random) -> Iterable[Case]:
+    """Killed half-way, then a fault meets what takes it up; then on, or the other way."""
+    ways: tuple[tuple[Command, Command], ...] = (
+        ("resume", "resume"),
+        ("rollback", "rollback"),
+        ("resume", "rollback"),
+        ("rollback", "resume"),
+    )
+    for number in range(TWO_FAULTS_SAMPLED):
+        second, third = ways[number % len(ways)]
+        first = _any_kill(len(traffic.writes), chance)
+        done = first.number - 1
+        # As much as was done is to be undone, much like it.
+        left = traffic.writes[done:] if second == "resume" else traffic.writes[: max(3, done)]
+        later = Stage(second, _any_fault(left, traffic.reads, chance))
+        yield Case(scenario, (Stage("all", first), later, Stage(third)))
+
+
+def _any_fault(writes: Sequence[Signature], reads: int, chance: random.Random) -> Strike:
+    """At a write three times of four."""
+    if chance.random() < 0.25:
+        suits = [fault for fault in FAULTS if _suits_reads(fault)]
+        return Strike("r", chance.randint(1, reads // 2 + 1), chance.choice(suits))
+    number = chance.randint(1, len(writes))
+    suits = [fault for fault in FAULTS if fault.makes_sense_for(writes[number - 1])]
+    return Strike("w", number, chance.choice(suits))
+
+
+def _one_replica(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
+    """One of several replicas goes back, of a migration that is through or was killed."""
+    replicas = SCENARIOS[scenario].workload("any").replicas if scenario in SCENARIOS else 1
+    if replicas < 2:
+        return
+    undisturbed = [
+        (Stage("all"), Stage("rollback", None, ordinal), Stage(then))
+        for ordinal in range(replicas)
+        for then in AFTER_A_KILL
+    ]
+    for stages in undisturbed:
+        yield Case(scenario, stages)
+    for number in range(ONE_REPLICA_SAMPLED - len(undisturbed)):
+        in_all = number % 3 == 0
+        # What one replica takes is about its part of the whole.
+        strike = _any_kill(writes if in_all else max(1, writes // replicas), chance)
+        one = Stage("rollback", None if in_all else strike, chance.randrange(replicas))
+        again = [replace(one, strike=None)] if number % 3 == 1 else []
+        then = Stage(chance.choice(AFTER_A_KILL))
+        yield Case(scenario, (Stage("all", strike if in_all else None), one, *again, then))
 
 
 def _any_kill(writes: int, chance: random.Random) -> Strike:

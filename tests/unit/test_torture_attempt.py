@@ -34,6 +34,8 @@ class Scripted:
     def __init__(self, codes: list[int], state: State, **report: Any) -> None:
         self.codes, self.end = codes, state
         self.ran: list[str] = []
+        self.says = ""
+        self.stands = [{"StatefulSet web": "1"}]
         self.elsewhere = 0
         kept = {"second_writers": 0, "io_errors": 0, "broken_starts": 0, "disks_deleted": []}
         lost = Report(**{"claims": [], **kept, **report})
@@ -48,13 +50,16 @@ class Scripted:
         self.ran.append(stage.command)
         code = self.codes.pop(0)
         meter = Meter(stage.strike, WRITE if stage.strike and code != 0 else None)
-        return StageRun(stage, ToolRun(code, "", "", 0.1), meter)
+        return StageRun(stage, ToolRun(code, "", self.says, 0.1), meter)
 
     def begin_elsewhere(self) -> None:
         self.elsewhere += 1
 
     def state(self) -> State:
         return self.end
+
+    def standing(self) -> dict[str, str]:
+        return self.stands.pop(0) if len(self.stands) > 1 else self.stands[0]
 
     def world(self) -> World:
         return World({})
@@ -132,6 +137,56 @@ def test_a_dead_runs_lease_may_wait_for_the_next_migration() -> None:
     tried(f"{KILL},resume", patient)
     assert patient.ran == ["all", "resume", "all"]
     assert verdict(tried(f"{KILL},rollback", Scripted([-9, 2], held))) is Verdict.FAILED
+
+
+def test_a_fault_may_end_what_takes_up_if_nothing_was_changed() -> None:
+    case = f"{KILL},resume@w1=401,resume"
+    patient = Scripted([-9, 8, 0], MIGRATED)
+    assert verdict(tried(case, patient)) is Verdict.PASSED
+    assert patient.ran == ["all", "resume", "resume"]
+    changed = Scripted([-9, 8, 0], MIGRATED)
+    changed.stands = [{"StatefulSet web": "1"}, {"StatefulSet web": "2"}]
+    made = tried(case, changed)
+    assert "as if nothing was changed" in made.problems[0]
+    assert verdict(made) is Verdict.FAILED
+
+
+def test_one_replica_that_came_back_stands_as_at_the_beginning() -> None:
+    claim, other = "PersistentVolumeClaim data-web-1", "PersistentVolumeClaim data-web-0"
+    ends = Ends({claim: {"at": 1}, other: {"at": 1}}, {claim: {"at": 2}, other: {"at": 2}})
+    for state, right in (
+        ({claim: {"at": 1}, other: {"at": 2}}, True),
+        ({claim: {"at": 1}, other: {"at": 1}}, False),
+        ({claim: {"at": 2}, other: {"at": 2}}, False),
+    ):
+        case = parse("three:all,rollback-1")
+        made = Attempt(cast("Patient", Scripted([0, 0], state)), case, ends)
+        made.everything()
+        assert (verdict(made) is Verdict.PASSED) is right
+
+
+def test_one_replica_does_not_come_back_over_another_that_is_half_way() -> None:
+    case = f"{KILL.replace('one', 'three')},rollback-1,resume"
+    for says, right in (("web-0: left half-way, and not named in --replica", True), ("", False)):
+        patient = Scripted([-9, 6, 0], MIGRATED)
+        patient.says = says
+        assert (verdict(tried(case, patient)) is Verdict.PASSED) is right
+    whole = Scripted([0, 6, 0], MIGRATED)
+    whole.says = "not named in --replica"
+    assert verdict(tried("three:all,rollback-1,resume", whole)) is Verdict.FAILED
+
+
+def test_what_was_taken_back_cannot_be_resumed() -> None:
+    patient = Scripted([0, 0, 2, 0], ORIGINAL)
+    made = tried("one:all,rollback,resume", patient)
+    assert patient.ran == ["all", "rollback", "resume", "all"]
+    assert made.problems  # the script never gets there
+
+
+def test_who_holds_the_fields_counts_at_the_end_of_a_migration_only() -> None:
+    held: State = {"holders of StatefulSet web": {"tool Update": ["f:spec"]}}
+    assert verdict(tried(f"{KILL},rollback", Scripted([-9, 0], ORIGINAL | held))) is Verdict.PASSED
+    assert verdict(tried(f"{KILL},resume", Scripted([-9, 0], MIGRATED | held))) is Verdict.FAILED
 
 
 def test_nothing_to_take_back_is_fine() -> None:

@@ -23,7 +23,9 @@ FOUND = cases("one", Traffic([POD, DISK], 9), "seed")
 strikes = st.builds(
     Strike, st.sampled_from(["w", "r", "t"]), st.integers(1, 999), st.sampled_from(Fault)
 )
-stages = st.builds(Stage, st.sampled_from(["all", "resume", "rollback"]), st.none() | strikes)
+stages = st.builds(
+    Stage, st.sampled_from(["all", "resume", "rollback"]), st.none() | strikes
+) | st.builds(Stage, st.just("rollback"), st.none() | strikes, st.integers(0, 99))
 named = st.builds(
     lambda first, rest: Case("three-run", (Stage("all", first), *rest)),
     st.none() | strikes,
@@ -37,7 +39,18 @@ def test_a_case_is_found_again_by_its_name(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "one", "one:resume", "one:all@x1=500", "one:all@w0=500", "one:all@w1=501"]
+    "name",
+    [
+        "",
+        "one",
+        "one:resume",
+        "one:all@x1=500",
+        "one:all@w0=500",
+        "one:all@w1=501",
+        "one:all-1",
+        "one:all,resume-1",
+        "one:all,rollback-",
+    ],
 )
 def test_what_is_no_case_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"is not|is not a valid Fault"):
@@ -79,6 +92,30 @@ def test_pairs_go_forwards_and_back_again() -> None:
         ("all", "rollback", "rollback"),
         ("all", "rollback", "resume"),
     } <= ways
+
+
+def test_faults_strike_what_takes_a_killed_migration_up() -> None:
+    met = {
+        (case.stages[1].command, case.stages[2].command)
+        for case in FOUND
+        if case.stages[0].strike and (later := case.stages[1].strike) and later.fault in FAULTS
+    }
+    ways = ("resume", "rollback")
+    assert met == {(one, other) for one in ways for other in ways}
+
+
+def test_single_replicas_go_back_where_there_are_several() -> None:
+    found = cases("three", Traffic([POD, DISK] * 9, 9), "seed")
+    partly = [case for case in found if case.stages[1].replica is not None]
+    assert {case.stages[1].replica for case in partly} == {0, 1, 2}
+    assert {case.stages[-1].command for case in partly} == {"resume", "rollback"}
+    assert {bool(case.stages[0].strike) for case in partly} == {True, False}
+    assert [case for case in FOUND if case.stages[1].replica is not None] == []
+
+
+def test_going_back_with_one_replica_is_not_going_back() -> None:
+    assert parse("three:all,rollback").goes_back
+    assert not parse("three:all,rollback-1").goes_back
 
 
 def test_a_sample_is_repeatable_and_has_no_case_twice() -> None:

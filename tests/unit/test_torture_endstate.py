@@ -10,7 +10,7 @@ import pytest
 
 from lab.client import Object
 from tests.lab.migration import World
-from tests.torture.endstate import State, difference, marks, state_of
+from tests.torture.endstate import State, difference, holders_of, marks, of_replica, state_of
 
 PATHS = {"data-web-0": "[ds] kubevols/{0}.vmdk", "data-web-1": "[ds] kubevols/{1}.vmdk"}
 
@@ -57,6 +57,15 @@ class Place:
         metadata["resourceVersion"] = str(uuid.uuid4().int)
         metadata["creationTimestamp"] = "2026-01-02T03:04:05Z"
         return {"kind": kind, "metadata": metadata, **copy.deepcopy(fields)}
+
+
+def holders(place: Place) -> State:
+    return holders_of(place.world(), place.paths, place.namespace)
+
+
+def uid_of(place: Place) -> str:
+    uid: str = place.objects["StatefulSet"]["web"]["metadata"]["uid"]
+    return uid
 
 
 @pytest.fixture
@@ -131,6 +140,38 @@ def test_finalizers_and_conditions_have_no_order(one: Place, other: Place) -> No
         pod["metadata"]["finalizers"] = ["a", "b"][::order]
         pod["status"]["conditions"] = [{"type": "Ready"}, {"type": "Initialized"}][::order]
     assert difference(one.state(), other.state()) == []
+
+
+def test_who_holds_which_field_is_compared_without_the_times(one: Place, other: Place) -> None:
+    for place, time in ((one, "2026-01-01T00:00:00Z"), (other, "2026-02-02T00:00:00Z")):
+        owner: Object = {f'k:{{"uid":"{uid_of(place)}"}}': {".": {}}}
+        fields = {"f:metadata": {"f:ownerReferences": owner}, "f:spec": {"f:volumeName": {}}}
+        held = {"manager": "tool", "operation": "Update", "time": time, "fieldsV1": fields}
+        place.objects["PersistentVolumeClaim"]["data-web-0"]["metadata"]["managedFields"] = [held]
+    assert difference(holders(one), holders(other)) == []
+    claim = other.objects["PersistentVolumeClaim"]["data-web-0"]["metadata"]
+    claim["managedFields"][0]["subresource"] = "status"
+    assert difference(holders(one), holders(other)) == [
+        "holders of PersistentVolumeClaim data-web-0: -tool Update:",
+        "holders of PersistentVolumeClaim data-web-0: +tool Update status:",
+    ]
+
+
+def test_the_map_that_a_touch_leaves_empty_has_no_holder(one: Place, other: Place) -> None:
+    touched: Object = {"f:metadata": {"f:annotations": {".": {}}}}
+    for place, left in ((one, {}), (other, touched)):
+        held = {"manager": "tool", "operation": "Update", "fieldsV1": {"f:spec": {}, **left}}
+        place.objects["PersistentVolumeClaim"]["data-web-0"]["metadata"]["managedFields"] = [held]
+    assert difference(holders(one), holders(other)) == []
+
+
+def test_what_belongs_to_a_replica_is_known_by_its_pod(one: Place) -> None:
+    assert set(of_replica(one.state(), "web-1")) == {
+        "Pod web-1",
+        "PersistentVolumeClaim data-web-1",
+        "PersistentVolume pv-of-data-web-1",
+        "VolumeAttachment attachment-of-pv-of-data-web-1",
+    }
 
 
 def test_marks_of_the_tool_are_found(one: Place) -> None:
