@@ -11,6 +11,7 @@ import click
 from csi_migration.cli.all import migrate_all
 from csi_migration.cli.checks import checks
 from csi_migration.cli.inventory import inventory
+from csi_migration.cli.plan import plan
 from csi_migration.cli.preflight import preflight
 from csi_migration.cli.resume import resume
 from csi_migration.cli.rollback import rollback
@@ -30,7 +31,8 @@ def cli() -> None:
     Class Disk, and each PersistentVolume and claim is made again on top of it,
     replica by replica, with the application up.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 preflight blockers, 5 stopped (the
+    Exit codes: 0 done, 1 failed, 2 usage, 3 preflight blockers, 4 plan
+    has changes (if asked for), 5 stopped (the
     message says where things stand), 6 needs a person, 7 locked, 8 authentication
     or permissions, 9 unreachable.
     """
@@ -44,6 +46,7 @@ def rolling_migration() -> None:
 cli.add_command(preflight)
 cli.add_command(checks)
 cli.add_command(inventory)
+rolling_migration.add_command(plan)
 rolling_migration.add_command(migrate_all)
 rolling_migration.add_command(resume)
 rolling_migration.add_command(rollback)

@@ -27,23 +27,6 @@ from csi_migration.model.step import Act, Action
 _DISK_NAME_PREFIX = "sts"
 _DISK_NAME_LIMIT = 80
 
-TITLES = {
-    Action.OPEN_WINDOW: "take the StatefulSet away, leaving its pods",
-    Action.DELETE_POD: "stop the pod",
-    Action.REGISTER_DISK: "register the VMDK as a First Class Disk",
-    Action.PROTECT_DISK: "make the disk outlive its VM",
-    Action.DELETE_CLAIM: "delete the in-tree claim",
-    Action.DELETE_VOLUME: "delete the in-tree volume",
-    Action.CREATE_VOLUME: "create the CSI volume",
-    Action.CREATE_CLAIM: "create the claim on the CSI volume",
-    Action.CREATE_POD: "start the pod",
-    Action.CLOSE_WINDOW: "bring the StatefulSet back",
-    Action.DELETE_CSI_CLAIM: "delete the claim on the CSI volume",
-    Action.DELETE_CSI_VOLUME: "delete the CSI volume",
-    Action.RESTORE_VOLUME: "create the in-tree volume again",
-    Action.RESTORE_CLAIM: "create the claim on the in-tree volume",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -18,6 +18,7 @@ from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup import back_up, write_readme
 from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
+from csi_migration.engine.planning import require_fresh
 from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.whole_set import known_sets
@@ -26,6 +27,7 @@ from csi_migration.journal.peek import has_journal
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.journal.restoring import complete, content_of, restored
+from csi_migration.journal.saved_plan import SavedPlan
 from csi_migration.kube import Client, KubernetesError, MaybeApplied, resources
 from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
 from csi_migration.model.events import Event, Notice
@@ -52,12 +54,15 @@ def new_run(
     arguments: dict[str, Any],
     tell: Tell,
     agree: Agree,
+    saved: SavedPlan | None = None,
 ) -> Iterator[Run]:
     """A run that is ready to change things, backed up and locked.
 
+    `saved` is a plan that must still be right.
+
     Raises:
-        Blocked: preflight found blockers.
-        UsageError: the working directory can't be used.
+        Blocked: preflight found blockers, or the saved plan is stale.
+        UsageError: the working directory can't be used, or the plan is of something else.
         Locked: another run is at work.
     """
     tell = _never_raising(tell)
@@ -67,6 +72,8 @@ def new_run(
     cluster_backup.refuse_if_there(systems.client, request.namespace, request.statefulset)
     snapshot, found = preflight(systems, request)
     _require_passed(found)
+    if saved:
+        require_fresh(systems, snapshot, saved)
     _tell_warnings(found, tell)
     plan = plan_of(snapshot)
     agree(plan)

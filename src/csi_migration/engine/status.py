@@ -8,7 +8,6 @@ from csi_migration.decide.back_step import back_step
 from csi_migration.decide.disagreements import as_a_run_finds_it, disagreements
 from csi_migration.decide.next_step import next_step
 from csi_migration.decide.replica_rules import Decide
-from csi_migration.engine.actions import TITLES
 from csi_migration.engine.ending import way_on
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.reading import Session, last_run, writes_in
@@ -26,7 +25,17 @@ from csi_migration.model.status import (
     Status,
     StepKind,
 )
-from csi_migration.model.step import Act, AwaitIt, Finished, Look, LookAt, Refuse, Retreat, Step
+from csi_migration.model.step import (
+    TITLES,
+    Act,
+    AwaitIt,
+    Finished,
+    Look,
+    LookAt,
+    Refuse,
+    Retreat,
+    Step,
+)
 
 # One look for the orphans, one for the attachments, two for each claim, on either way.
 _LOOKS_OF_A_REPLICA = 4

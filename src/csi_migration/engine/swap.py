@@ -8,7 +8,7 @@ from collections.abc import Callable
 from csi_migration.decide.back_step import back_step, templates_step
 from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
 from csi_migration.decide.replica_rules import Decide
-from csi_migration.engine.actions import TITLES, Actor
+from csi_migration.engine.actions import Actor
 from csi_migration.engine.companions import OthersNeedTheSet
 from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
@@ -32,6 +32,7 @@ from csi_migration.model.objects import Raw, claim_templates_of
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.seen import Presence, ReplicaSeen
 from csi_migration.model.step import (
+    TITLES,
     Act,
     Action,
     AwaitIt,

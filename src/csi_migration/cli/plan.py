@@ -1,0 +1,104 @@
+"""`rolling-migration plan`: what `all` would do; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from csi_migration.cli import options
+from csi_migration.model.errors import ExitCode
+
+_PIPE_WIDTH = 100
+
+
+@click.command()
+@options.places
+@options.statefulset
+@options.accepting
+@click.option(
+    "--soak-seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="As for all; part of the estimate",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the plan, to be begun with `all --plan FILE` if nothing has moved by then",
+)
+@click.option(
+    "--detailed-exit-code",
+    is_flag=True,
+    help="Exit with 4 if there is something to do, with 0 only if there is nothing",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="Format of what is printed",
+)
+def plan(**arguments: Any) -> None:
+    """Print every step of the migration, and every object to come; change nothing.
+
+    Exits with 3 if anything forbids the migration.
+    """
+    from csi_migration.engine.connect import connected
+
+    with connected(options.places_of(arguments)) as systems:
+        is_done = show_plan(systems, arguments)
+    if arguments["detailed_exit_code"] and not is_done:
+        raise click.exceptions.Exit(ExitCode.CHANGES)
+
+
+def show_plan(systems: Any, arguments: dict[str, Any]) -> bool:
+    """Print the plan, save it if asked; whether nothing is left to do."""
+    from csi_migration.decide.catalogue import blockers
+    from csi_migration.engine.gather import preflight
+    from csi_migration.engine.planning import is_done, outline_of, save
+    from csi_migration.report.plan import as_yaml
+
+    snapshot, found = preflight(systems, options.request_of(arguments))
+    if is_done(snapshot):
+        click.echo("Nothing to do: every volume is a CSI volume already.", err=True)
+        return True
+    _tell(found)
+    if blockers(found):
+        raise click.exceptions.Exit(ExitCode.BLOCKED)
+    outline = outline_of(systems, snapshot, arguments["soak_seconds"], as_yaml)
+    click.echo(_shown(outline, arguments["output"]), nl=False)
+    if arguments.get("out"):
+        save(systems, snapshot, outline, arguments["out"])
+        click.echo(f"Saved to {arguments['out']}.", err=True)
+    return False
+
+
+def _tell(found: Any) -> None:
+    """What preflight says beside what passed, on stderr."""
+    from csi_migration.model.finding import Severity
+    from csi_migration.report.findings import findings_text
+
+    told = [finding for finding in found if finding.severity is not Severity.PASSED]
+    if told:
+        click.echo(findings_text(found), err=True, nl=False)
+        click.echo("", err=True)
+
+
+def _shown(outline: Any, output: str) -> str:
+    from csi_migration.report.plan import plan_json, plan_text, plan_yaml
+    from csi_migration.report.style import Paint, use_colour
+
+    if output == "json":
+        return plan_json(outline)
+    if output == "yaml":
+        return plan_yaml(outline)
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((80, 24)).columns if is_terminal else _PIPE_WIDTH
+    return plan_text(outline, width=width, paint=Paint(use_colour(sys.stdout, "auto", os.environ)))

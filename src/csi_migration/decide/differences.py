@@ -1,0 +1,80 @@
+"""The objects to come against today's, as a person compares them."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Callable, Iterator
+
+from csi_migration.decide.manifests import with_handle
+from csi_migration.model.objects import Raw
+from csi_migration.model.outline import Difference
+from csi_migration.model.plan import MigrationPlan, ReplicaPlan
+from csi_migration.model.snapshot import Snapshot
+
+Write = Callable[[Raw], str]
+"""An object as text."""
+
+_BY_THE_SERVER = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+)
+_HANDLE_TO_COME = "(the id that vCenter gives the disk)"
+_PLACED_BY_OTHERS = ("nodeName", "serviceAccount")
+
+
+def differences(snapshot: Snapshot, plan: MigrationPlan, write: Write) -> tuple[Difference, ...]:
+    """The set, then claims, volumes and pod of the first replica."""
+    found = [
+        _difference(
+            f"statefulset/{plan.statefulset}", plan.original, plan.statefulset_manifest, write
+        )
+    ]
+    for replica in plan.replicas[:1]:
+        found += _of_replica(snapshot, replica, write)
+    return tuple(found)
+
+
+def _of_replica(snapshot: Snapshot, replica: ReplicaPlan, write: Write) -> Iterator[Difference]:
+    for claim in replica.claims:
+        volume = with_handle(claim.new_volume_manifest, claim.disk_id or _HANDLE_TO_COME)
+        subject = f"pv/{claim.old_volume} -> pv/{claim.new_volume}"
+        yield _difference(subject, snapshot.volumes[claim.old_volume], volume, write)
+        today = snapshot.claims[claim.name]
+        yield _difference(f"pvc/{claim.name}", today, claim.new_claim_manifest, write)
+    pod = snapshot.pods[replica.ordinal]
+    yield _difference(
+        f"pod/{replica.pod}", _as_made(pod, replica.pod_manifest), replica.pod_manifest, write
+    )
+
+
+def _as_made(pod: Raw, manifest: Raw) -> Raw:
+    """The pod without what its controller, admission and scheduling add to each one again."""
+    today = {key: pod["spec"][key] for key in manifest["spec"] if key in pod["spec"]}
+    metadata = {k: v for k, v in pod["metadata"].items() if k != "ownerReferences"}
+    spec = {k: v for k, v in today.items() if k not in _PLACED_BY_OTHERS}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _difference(subject: str, today: Raw, to_come: Raw, write: Write) -> Difference:
+    one, other = (write(_plain(item)).splitlines() for item in (today, to_come))
+    lines = list(difflib.unified_diff(one, other, lineterm="", n=2))[2:]
+    return Difference(subject, tuple(lines))
+
+
+def _plain(item: Raw) -> Raw:
+    """Without what the server writes, and without what only says what kind it is."""
+    plain = {k: v for k, v in copy.deepcopy(item).items() if k in ("metadata", "spec")}
+    for field in _BY_THE_SERVER:
+        plain["metadata"].pop(field, None)
+    for template in plain["spec"].get("volumeClaimTemplates") or []:
+        template.pop("status", None)
+    reference = plain["spec"].get("claimRef")
+    for field in ("uid", "resourceVersion"):
+        if reference:
+            reference.pop(field, None)
+    return plain

@@ -1,0 +1,75 @@
+"""What a migration will do, step by step, as a person reads it before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from csi_migration.model.step import Action
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One write. `replica` is the pod's name, `claim` empty for the set and the pod."""
+
+    replica: str
+    action: Action
+    claim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDisk:
+    """The disk of a claim: `disk_id` is empty for a VMDK that is to be registered."""
+
+    claim: str
+    path: str
+    disk_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An object today and as it is to come, as lines of a unified diff of YAML."""
+
+    subject: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds that one replica is away, at least and at most, and all of it together.
+
+    `starts` are the observed seconds from a pod's creation until it was Ready, `grace`
+    is the time that a pod may take to stop, `hold` the wait after each swap.
+    """
+
+    away_least: float
+    away_most: float
+    whole_least: float
+    whole_most: float
+    starts: tuple[float, ...]
+    grace: float
+    hold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The plan of a migration.
+
+    Attributes:
+        retained: volumes that are Retain already.
+        to_retain: volumes that are to become Retain for the time of the migration.
+        steps: every write in its order; those of the whole set bear no replica.
+        differences: the set, and the objects of the first replica; the others are alike.
+    """
+
+    namespace: str
+    statefulset: str
+    cluster: str
+    window: str
+    replicas: tuple[str, ...]
+    retained: tuple[str, ...]
+    to_retain: tuple[str, ...]
+    steps: tuple[PlannedStep, ...]
+    disks: tuple[PlannedDisk, ...]
+    differences: tuple[Difference, ...]
+    estimate: Estimate

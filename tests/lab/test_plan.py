@@ -1,0 +1,109 @@
+"""`plan`: what `all` then does, in that order; nothing is changed before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.waiting import until
+from tests.conftest import StartTrial
+from tests.lab.labkit import ToolRun, Trial
+from tests.lab.refusalkit import assert_refusal, footprint, told
+
+QUICK = ("--soak-seconds", "0")
+
+
+def planned(made: Trial, *extra: str) -> ToolRun:
+    return made.run_tool("rolling-migration", "plan", *made.options, *extra)
+
+
+def journalled(directory: Path) -> list[tuple[str, str, str]]:
+    """Replica, action and claim of every write on a replica, in the journal's order."""
+    lines = (directory / "journal.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    parts = [one["step"].split("/") for one in records if one["type"] == "intent"]
+    return [(p[0], p[1], p[2] if len(p) > 2 else "") for p in parts if p[0].startswith("web-")]
+
+
+@pytest.mark.parametrize("window", ["replica", "run"])
+def test_a_run_takes_the_steps_that_were_planned(trial: StartTrial, window: str) -> None:
+    made = trial(replicas=2, claims=("data", "logs"), origin="by-path")
+    before = footprint(made.cluster, made.workload.namespace)
+    run = planned(made, "-o", "json", "--window", window, "--detailed-exit-code")
+    assert run.exit_code == 4, str(run)
+    assert footprint(made.cluster, made.workload.namespace) == before
+    plan: dict[str, Any] = json.loads(run.stdout)
+
+    done = made.migrate(*QUICK, "--window", window)
+    assert done.exit_code == 0, str(done)
+    made.assert_migrated()
+    expected = [(s["replica"], s["action"], s["claim"]) for s in plan["steps"] if s["replica"]]
+    assert journalled(made.directory) == expected
+    again = planned(made, "--detailed-exit-code")
+    assert again.exit_code == 0, str(again)
+    assert "Nothing to do" in told(again)
+
+
+def test_a_dry_run_of_all_prints_the_plan_and_makes_no_directory(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    before = footprint(made.cluster, made.workload.namespace)
+    run = made.migrate("--dry-run")
+
+    assert run.exit_code == 0, str(run)
+    assert "take the StatefulSet away, leaving its pods" in run.stdout
+    assert not made.directory.exists()
+    assert footprint(made.cluster, made.workload.namespace) == before
+
+
+def test_a_saved_plan_is_begun_while_nothing_has_moved(trial: StartTrial, tmp_path: Path) -> None:
+    made = trial(replicas=2)
+    file, namespace = tmp_path / "plan.json", made.workload.namespace
+    assert planned(made, "--out", str(file)).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    made.cluster.delete("Pod", "web-0", namespace)  # a restart changes nothing of weight
+    until("web-0 Ready again", made.ready, seconds=90)
+    label = {"metadata": {"labels": {"team": "other"}}}
+    made.cluster.patch("PersistentVolumeClaim", "data-web-1", label, namespace)
+    before = footprint(made.cluster, namespace)
+    stale = made.migrate("--plan", str(file), *QUICK)
+    assert_refusal(stale, 3, "the plan is stale", "pvc/data-web-1: labels.team: None -> other")
+    assert footprint(made.cluster, namespace) == before
+    assert not made.directory.exists()
+
+    back = {"metadata": {"labels": {"team": None}}}
+    made.cluster.patch("PersistentVolumeClaim", "data-web-1", back, namespace)
+    run = made.migrate("--plan", str(file), *QUICK)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()
+
+
+def test_a_plan_of_something_else_is_no_plan(trial: StartTrial, tmp_path: Path) -> None:
+    made = trial(replicas=1)
+    file = tmp_path / "plan.json"
+    assert planned(made, "--out", str(file)).exit_code == 0
+
+    other = made.migrate("--plan", str(file), "--window", "run")
+    assert_refusal(
+        other, 2, "the plan is not for what was asked", "window: replica in the plan, run now"
+    )
+    file.write_bytes(file.read_bytes()[:-40])
+    damaged = made.migrate("--plan", str(file))
+    assert_refusal(damaged, 2, "cannot be used", "or damaged")
+
+
+def test_blockers_are_told_instead_of_a_plan(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    hold = {"metadata": {"finalizers": ["shop.example/hold"]}}
+    made.cluster.patch("StatefulSet", "web", hold, made.workload.namespace)
+    try:
+        run = planned(made)
+    finally:
+        free: dict[str, Any] = {"metadata": {"finalizers": None}}
+        made.cluster.patch("StatefulSet", "web", free, made.workload.namespace)
+    assert run.exit_code == 3, str(run)
+    assert run.stdout == ""
+    assert "set-finalizers" in told(run)

@@ -1,0 +1,235 @@
+"""The plan: the very steps that a run takes, what differs, how long it may take."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csi_migration.decide.differences import differences
+from csi_migration.decide.estimate import estimate
+from csi_migration.decide.outline import outline_steps
+from csi_migration.decide.plan import plan_of
+from csi_migration.decide.staleness import basis_of, moves
+from csi_migration.engine.planning import is_done, outline_of
+from csi_migration.engine.systems import Systems
+from csi_migration.model.outline import Outline, PlannedStep
+from csi_migration.model.plan import Window
+from csi_migration.model.snapshot import Snapshot
+from csi_migration.model.step import Action
+from csi_migration.report.plan import as_yaml, plan_json, plan_text, plan_yaml
+from csi_migration.report.style import Paint
+from tests.unit import snapshots
+from tests.unit.snapshots import changed, healthy
+
+SYSTEMS = cast(Systems, SimpleNamespace(client=SimpleNamespace(server="https://cluster:6443")))
+
+
+def outline(snapshot: Snapshot | None = None) -> Outline:
+    return outline_of(SYSTEMS, snapshot or healthy(), 30.0, as_yaml)
+
+
+def steps(window: Window, *, registered: bool = True, kept: bool = True) -> list[PlannedStep]:
+    plan = plan_of(healthy())
+    disks = {}
+    for ordinal in range(2):
+        disk = snapshots.look(ordinal).disk
+        if registered and disk:
+            disks[f"data-web-{ordinal}"] = replace(disk, keep_after_delete_vm=kept)
+    return outline_steps(plan, disks, window)
+
+
+def actions_of(found: list[PlannedStep], replica: str) -> list[Action]:
+    return [step.action for step in found if step.replica == replica]
+
+
+SWAP = [
+    Action.DELETE_POD,
+    Action.DELETE_CLAIM,
+    Action.DELETE_VOLUME,
+    Action.CREATE_VOLUME,
+    Action.CREATE_CLAIM,
+    Action.CREATE_POD,
+]
+
+
+def test_each_replica_has_a_window_of_its_own_highest_ordinal_first() -> None:
+    found = steps(Window.REPLICA)
+
+    assert [step.replica for step in found[:: len(SWAP) + 2]] == ["web-1", "web-0"]
+    for replica in ("web-1", "web-0"):
+        expected = [Action.OPEN_WINDOW, *SWAP, Action.CLOSE_WINDOW]
+        assert actions_of(found, replica) == expected
+
+
+def test_a_run_long_window_opens_once_and_closes_once() -> None:
+    found = steps(Window.RUN)
+
+    assert actions_of(found, "web-1") == [Action.OPEN_WINDOW, *SWAP]
+    assert actions_of(found, "web-0") == SWAP
+    assert actions_of(found, "") == [Action.CLOSE_WINDOW]
+
+
+def test_what_is_no_first_class_disk_yet_is_registered_and_protected() -> None:
+    expected = [Action.REGISTER_DISK, Action.PROTECT_DISK]
+
+    assert actions_of(steps(Window.RUN, registered=False), "web-0")[1:3] == expected
+    assert actions_of(steps(Window.RUN, kept=False), "web-0")[1:2] == [Action.PROTECT_DISK]
+
+
+def test_the_class_of_the_templates_is_what_differs_in_the_set() -> None:
+    snapshot = healthy()
+    found = {d.subject: d.lines for d in differences(snapshot, plan_of(snapshot), as_yaml)}
+
+    changes = [line for line in found["statefulset/web"] if line[0] in "+-"]
+    assert changes == ["-      storageClassName: standard", "+      storageClassName: standard-rwo"]
+    assert not any("uid" in line for lines in found.values() for line in lines)
+    assert list(found) == [
+        "statefulset/web",
+        "pv/pvc-1 -> pv/pvc-1-csi",
+        "pvc/data-web-1",
+        "pod/web-1",
+    ]
+
+
+def pod(created: str, ready: str, grace: int) -> dict[str, Any]:
+    return {
+        "metadata": {"creationTimestamp": created},
+        "spec": {"terminationGracePeriodSeconds": grace},
+        "status": {"conditions": [{"type": "Ready", "lastTransitionTime": ready}]},
+    }
+
+
+def test_the_estimate_is_made_of_what_the_pods_took() -> None:
+    pods = [
+        pod("2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z", 30),
+        pod("2026-01-01T00:00:00Z", "2026-01-01T00:00:30Z", 60),
+    ]
+    found = estimate(pods, soak=30, min_ready_seconds=5)
+
+    assert (found.away_least, found.away_most) == (20, 90)
+    assert (found.whole_least, found.whole_most) == (100, 240)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3600), st.integers(0, 600)), max_size=6), st.floats(0, 600)
+)
+def test_the_least_is_never_more_than_the_most(times: list[tuple[int, int]], soak: float) -> None:
+    pods = [
+        pod("2026-01-01T00:00:00Z", f"2026-01-01T{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}Z", g)
+        for s, g in times
+    ]
+    found = estimate(pods, soak=soak, min_ready_seconds=0)
+
+    assert 0 <= found.away_least <= found.away_most
+    assert found.whole_least <= found.whole_most
+
+
+# Saved plans ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("statefulset/status/readyReplicas", 1),
+        ("statefulset/metadata/resourceVersion", "99"),
+        ("claims/data-web-0/status/conditions", []),
+        ("volumes/pvc-0/metadata/resourceVersion", "99"),
+        ("pods/0/metadata/uid", "restarted"),
+    ],
+)
+def test_what_controllers_write_again_and_again_is_no_move(path: str, value: Any) -> None:
+    then = basis_of(healthy())
+
+    assert list(moves(then, basis_of(changed(healthy(), path, value)))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("claims/data-web-0/metadata/labels", {"app": "x"}, "pvc/data-web-0: labels.app: web -> x"),
+        (
+            "claims/data-web-0/metadata/uid",
+            "u2",
+            "pvc/data-web-0 is another one than then (uid u2)",
+        ),
+        ("statefulset/spec/replicas", 3, "statefulset/web: spec.replicas: 2 -> 3"),
+        (
+            "statefulset/status/updateRevision",
+            "r2",
+            "statefulset/web: updateRevision: web-5f7d -> r2",
+        ),
+        (
+            "volumes/pvc-0/spec/persistentVolumeReclaimPolicy",
+            "Retain",
+            "pv/pvc-0: spec.persistentVolumeReclaimPolicy: Delete -> Retain",
+        ),
+    ],
+)
+def test_what_matters_is_named_with_what_it_was(path: str, value: Any, told: str) -> None:
+    assert list(moves(basis_of(healthy()), basis_of(changed(healthy(), path, value)))) == [told]
+
+
+def test_a_basis_survives_the_way_through_a_file() -> None:
+    found = basis_of(healthy())
+
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_set_on_csi_has_nothing_to_do() -> None:
+    done = {f"pvc-{o}": snapshots.csi_volume(f"pvc-{o}", f"fcd-{o}") for o in range(2)}
+
+    assert is_done(replace(healthy(), volumes=done))
+    assert not is_done(healthy())
+
+
+# What is shown ---------------------------------------------------------------------------
+
+STEPS = """\
+Steps
+  all: back up everything, twice; make 2 volumes Retain
+  web-1, web-0:
+    1. take the StatefulSet away, leaving its pods
+    2. stop the pod
+    3. delete the in-tree claim (data)
+    4. delete the in-tree volume (data)
+    5. create the CSI volume (data)
+    6. create the claim on the CSI volume (data)
+    7. start the pod
+    8. bring the StatefulSet back
+       then it is held, Ready, before the next replica
+  all: verify every replica; give the volumes their reclaim policies
+"""
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_replicas_that_are_alike_are_told_once(width: int) -> None:
+    told = plan_text(outline(), width=width)
+
+    assert STEPS in told
+    assert "data-web-1  1GiB  fcd-1  [ds]kubevols/disk-1.vmdk" in re.sub(" {3,}", "  ", told)
+    assert max(len(line) for line in told.splitlines() if "Estimate" in line) <= width
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_colours_change_no_character_of_the_plan(width: int) -> None:
+    painted = plan_text(outline(), width=width, paint=Paint(on=True))
+
+    assert "\033[31m-" in painted
+    assert re.sub(r"\033\[\d+m", "", painted) == plan_text(outline(), width=width)
+
+
+def test_the_plan_for_machines_has_every_step_of_every_replica() -> None:
+    told = json.loads(plan_json(outline()))
+
+    assert (told["schemaVersion"], told["type"]) == (1, "plan")
+    assert len(told["steps"]) == 16
+    assert told["steps"][0] == {"replica": "web-1", "action": "open-window", "claim": ""}
+    assert yaml.safe_load(plan_yaml(outline())) == told
