@@ -14,6 +14,7 @@ from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
     annotations_of,
+    changed_fields,
     claim_templates_of,
     class_of,
     controller_uid_of,
@@ -21,7 +22,6 @@ from csi_migration.model.objects import (
     labels_of,
     name_of,
     owners_of,
-    spec_without_templates,
     uid_of,
 )
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
@@ -84,7 +84,7 @@ def on_its_side(claim: ClaimPlan, evidence: ClaimEvidence, *, wants_csi: bool) -
 def set_as_before(plan: MigrationPlan, statefulset: Raw) -> Iterator[Verdict]:
     """Everything but the claim templates' class is as it was backed up."""
     subject = f"sts/{plan.statefulset}"
-    differing = _differing_members(plan.original, statefulset)
+    differing = changed_fields(statefulset, plan.original)
     if _templates_without_class(statefulset) != _templates_without_class(plan.original):
         differing.append("volumeClaimTemplates")
     yield _as_before("set-spec", subject, "spec", differing)
@@ -102,11 +102,6 @@ def _as_before(rule: str, subject: str, what: str, differing: list[str]) -> Verd
         message = f"its {what} differs from the backup in {', '.join(sorted(differing))}"
         return problem(rule, subject, message, _CHANGED)
     return fine(rule, subject, f"its {what} is as it was backed up")
-
-
-def _differing_members(original: Raw, now: Raw) -> list[str]:
-    before, after = (spec_without_templates(item) for item in (original, now))
-    return [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
 
 
 def _other_metadata(plan: MigrationPlan, statefulset: Raw) -> list[str]:

@@ -101,10 +101,50 @@ def spec_changes(found: Raw, expected: Raw) -> tuple[str, ...]:
     """Where a set's spec differs from the expected one's, in words; claim templates apart."""
     now, then = spec_without_templates(found), spec_without_templates(expected)
     return tuple(
-        _change(field, now.get(field), then.get(field))
-        for field in sorted(now.keys() | then.keys())
-        if now.get(field) != then.get(field)
+        _change(field, now.get(field), then.get(field)) for field in changed_fields(found, expected)
     )
+
+
+def changed_fields(found: Raw, expected: Raw) -> list[str]:
+    """The members of a set's spec that are not as expected; claim templates apart.
+
+    A field that the expected set does not have, and that nobody but the server put
+    there, is the default of a newer control plane: it counts as unchanged. Not so
+    within the pod template, where every field makes another revision.
+    """
+    then = spec_without_templates(expected)
+    now = _without_defaults(spec_without_templates(found), then, _spec_owners(found))
+    return [
+        field for field in sorted(now.keys() | then.keys()) if now.get(field) != then.get(field)
+    ]
+
+
+def _spec_owners(statefulset: Raw) -> list[Raw]:
+    """What people and controllers own of the spec, as in managedFields' FieldsV1.
+
+    An empty member stands for all that is below it. Without any record of owners
+    somebody may own everything.
+    """
+    entries = statefulset.get("metadata", {}).get("managedFields")
+    if not entries:
+        return [{}]
+    trees = (e.get("fieldsV1") or {} for e in entries if e.get("manager") != FIELD_MANAGER)
+    return [tree["f:spec"] for tree in trees if "f:spec" in tree]
+
+
+def _without_defaults(now: Raw, then: Raw, owners: list[Raw]) -> Raw:
+    kept = {}
+    for field, value in now.items():
+        own = [tree[f"f:{field}"] for tree in owners if f"f:{field}" in tree]
+        own += [tree for tree in owners if not tree]
+        if field not in then and not own:
+            continue
+        expected = then.get(field)
+        if field != "template" and isinstance(value, dict) and isinstance(expected, dict):
+            kept[field] = _without_defaults(value, expected, own)
+        else:
+            kept[field] = value
+    return kept
 
 
 def _change(field: str, now: Any, then: Any) -> str:
