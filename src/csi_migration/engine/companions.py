@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from csi_migration.decide.checks_around import budgets_covering
 from csi_migration.decide.replica_rules import spec_changed
+from csi_migration.decide.todays_set import all_pods, claims_made_since
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.ways_out import put_the_spec_back, remove_the_set
 from csi_migration.kube import resources
@@ -35,9 +36,19 @@ class OthersNeedTheSet(Stopped):
 
 def pods_by_name(run: Run) -> dict[str, Raw]:
     """The set's pods, in one call."""
-    found = run.systems.client.list(resources.PODS, run.plan.namespace, labels=run.plan.selector)
+    names = all_pods(run.plan)
+    return {name: pod for name, pod in _pods_selected(run).items() if name in names}
+
+
+def pods_of_plan(run: Run) -> dict[str, Raw]:
+    """Those of its pods that the migration is about, in one call."""
     names = {replica.pod for replica in run.plan.replicas}
-    return {name_of(pod): pod for pod in found if name_of(pod) in names}
+    return {name: pod for name, pod in _pods_selected(run).items() if name in names}
+
+
+def _pods_selected(run: Run) -> dict[str, Raw]:
+    found = run.systems.client.list(resources.PODS, run.plan.namespace, labels=run.plan.selector)
+    return {name_of(pod): pod for pod in found}
 
 
 def await_room(run: Run, replica: ReplicaPlan, look_after: Callable[[], None]) -> None:
@@ -96,7 +107,7 @@ def vanished(run: Run) -> list[str]:
     """The replicas without a pod, or with one on its way out."""
     pods = pods_by_name(run)
     stay = {name for name, pod in pods.items() if not is_terminating(pod)}
-    return [replica.pod for replica in run.plan.replicas if replica.pod not in stay]
+    return [pod for pod in all_pods(run.plan) if pod not in stay]
 
 
 def _serves(run: Run, replica: ReplicaPlan) -> bool:
@@ -105,9 +116,9 @@ def _serves(run: Run, replica: ReplicaPlan) -> bool:
 
 def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     pods = pods_by_name(run)
-    for other in run.plan.replicas:
-        if other.pod != replica.pod and not _is_ready(pods.get(other.pod)):
-            yield f"{other.pod} is not Ready"
+    for other in all_pods(run.plan):
+        if other != replica.pod and not _is_ready(pods.get(other)):
+            yield f"{other} is not Ready"
 
 
 def _is_ready(pod: Raw | None) -> bool:
@@ -168,9 +179,9 @@ def await_adoption(run: Run, statefulset_uid: str) -> None:
 def _orphans(run: Run, statefulset_uid: str) -> list[str]:
     pods = pods_by_name(run)
     return [
-        replica.pod
-        for replica in run.plan.replicas
-        if replica.pod not in pods or controller_uid_of(pods[replica.pod]) != statefulset_uid
+        pod
+        for pod in all_pods(run.plan)
+        if pod not in pods or controller_uid_of(pods[pod]) != statefulset_uid
     ]
 
 
@@ -204,12 +215,17 @@ def require_ours(run: Run, statefulset: Raw) -> None:
     Raises:
         NeedsPerson: somebody else made it.
     """
-    uid = uid_of(statefulset)
-    if uid not in {run.plan.uid, *run.known_sets} and not is_made_by_tool(statefulset):
+    if not is_ours(run, statefulset):
         raise NeedsPerson(
-            f"somebody else created the StatefulSet again (uid {uid})",
+            f"somebody else created the StatefulSet again (uid {uid_of(statefulset)})",
             resolution=remove_the_set(run.plan),
         )
+
+
+def is_ours(run: Run, statefulset: Raw) -> bool:
+    """Whether the set is the one that was backed up, or one that this migration made."""
+    is_known = uid_of(statefulset) in {run.plan.uid, *run.known_sets}
+    return is_known or is_made_by_tool(statefulset)
 
 
 def missing_claims(run: Run) -> list[str]:
@@ -220,7 +236,9 @@ def missing_claims(run: Run) -> list[str]:
     found = run.systems.client.list(resources.CLAIMS, run.plan.namespace)
     there = {name_of(claim): claim for claim in found}
     planned = (claim for replica in run.plan.replicas for claim in replica.claims)
-    return [claim.name for claim in planned if not _stands(there.get(claim.name), claim)]
+    missing = [claim.name for claim in planned if not _stands(there.get(claim.name), claim)]
+    since = claims_made_since(run.plan)
+    return missing + [name for name in since if name not in there or is_terminating(there[name])]
 
 
 def _stands(claim: Raw | None, planned: ClaimPlan) -> bool:

@@ -22,6 +22,7 @@ from csi_migration.engine.run import Run
 from csi_migration.engine.standing import Side, Standing, standings
 from csi_migration.engine.swap import Retreated, Swap
 from csi_migration.engine.tidy import tidy_up
+from csi_migration.engine.todays_set import go_by_todays_set
 from csi_migration.engine.verify import verify
 from csi_migration.engine.whole_set import close_the_runs_window, last_set, templates_of
 from csi_migration.journal.errors import JournalBroken
@@ -74,6 +75,8 @@ class Migration:
 
     def _all_replicas(self) -> None:
         run = self._run
+        if run.goes_back:
+            go_by_todays_set(run)
         standing = standings(run) if run.is_taken_up else {}
         self._on_csi = {pod for pod, each in standing.items() if each.side is not Side.IN_TREE}
         retain_everything(run)

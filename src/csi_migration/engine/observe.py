@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from csi_migration.decide.todays_set import all_pods
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import resources
 from csi_migration.model.disk import Disk
@@ -133,7 +134,7 @@ class Observer:
                 resources.PODS, self._plan.namespace, labels=self._plan.selector
             )
             stay = {name_of(pod) for pod in found if not is_terminating(pod)}
-            others = (each.pod for each in self._plan.replicas if each.pod != self._replica.pod)
+            others = (pod for pod in all_pods(self._plan) if pod != self._replica.pod)
             gone = tuple(name for name in others if name not in stay)
             self._others = (now, gone)
         return gone

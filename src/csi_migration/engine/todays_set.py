@@ -1,0 +1,92 @@
+"""Lets a rollback go by the StatefulSet as it is today, not as it was backed up."""
+
+from __future__ import annotations
+
+from csi_migration.decide.todays_set import (
+    obstacles,
+    plan_by,
+    pods_made_since,
+    revision_of_today,
+)
+from csi_migration.engine.companions import is_ours, pods_of_plan
+from csi_migration.engine.run import Run, timeout_of
+from csi_migration.engine.whole_set import set_before_its_window
+from csi_migration.kube import resources
+from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.events import Notice
+from csi_migration.model.objects import Raw, is_terminating, spec_changes
+from csi_migration.model.step import Wait
+
+_CONTROLLERS = "See that the kube-controller-manager runs."
+
+
+def go_by_todays_set(run: Run) -> None:
+    """Take the set's rollouts, scale and new fields since the backup for given.
+
+    A set that is away is the one that was taken away last. One that somebody else
+    made is left to those who refuse it.
+
+    Raises:
+        NeedsPerson: it was scaled down, or a rollout has not ended.
+        WaitedTooLong: its controller does not catch up.
+    """
+    found = _caught_up(run)
+    if found is not None and not is_ours(run, found):
+        return
+    today = found or set_before_its_window(run)
+    pods = run.patiently("", lambda: pods_of_plan(run))
+    for obstacle in obstacles(run.plan, today, pods):
+        raise NeedsPerson(obstacle.message, resolution=obstacle.resolution)
+    changes = spec_changes(today, run.plan.original)
+    run.plan = plan_by(run.plan, today, run.patiently("", lambda: _revision(run, today)))
+    _tell(run, changes)
+
+
+def _caught_up(run: Run) -> Raw | None:
+    """The set, once its status is of its present spec; None while it is away."""
+    limit = timeout_of(Wait.ADOPTED, run.options, 0.0, len(run.plan.replicas))
+    wait = run.waiter("", "caught-up", limit, _CONTROLLERS)
+    while True:
+        found = run.patiently("", lambda: _find(run))
+        if found is None or _has_caught_up(found) or not is_ours(run, found):
+            return found
+        wait.pause("the StatefulSet's controller has not caught up with its spec")
+
+
+def _find(run: Run) -> Raw | None:
+    return run.systems.client.find(resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace)
+
+
+def _has_caught_up(statefulset: Raw) -> bool:
+    observed = statefulset.get("status", {}).get("observedGeneration", 0)
+    return is_terminating(statefulset) or observed >= statefulset["metadata"]["generation"]
+
+
+def _revision(run: Run, today: Raw) -> Raw | None:
+    wanted = revision_of_today(run.plan, today)
+    if wanted == run.plan.revision:
+        return None
+    client, namespace = run.systems.client, run.plan.namespace
+    found = client.find(resources.CONTROLLER_REVISIONS, wanted, namespace)
+    if found is None:
+        raise NeedsPerson(
+            f"ControllerRevision {wanted}, which the StatefulSet's pods run, is not there, "
+            "and no pod could be made from it",
+            resolution="Roll the StatefulSet out anew, and run `rollback` again.",
+        )
+    return found
+
+
+def _tell(run: Run, changes: tuple[str, ...]) -> None:
+    if changes:
+        text = (
+            f"the StatefulSet changed since it was backed up ({', '.join(changes)}): it comes "
+            "back as it is today, with the claim templates of the backup"
+        )
+        run.tell(Notice("warning", text))
+    if made := pods_made_since(run.plan):
+        text = (
+            f"{', '.join(made)}: made after the backup, so there is no in-tree volume to go "
+            "back to; left alone, on the volumes that are there"
+        )
+        run.tell(Notice("warning", text))

@@ -1,0 +1,120 @@
+"""A migrated set lives on; later it is taken back as it is then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.waiting import until
+from tests.conftest import StartTrial
+from tests.lab.adversarykit import uid
+from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, volume_sources
+from tests.lab.labkit import Trial, finish
+from tests.lab.refusalkit import told
+
+STAMP = {"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
+
+
+def migrated(made: Trial) -> None:
+    done = made.migrate(*QUICK)
+    assert done.exit_code == 0, str(done)
+
+
+def patched(made: Trial, spec: dict[str, Any]) -> None:
+    made.cluster.patch("StatefulSet", made.workload.name, {"spec": spec}, made.workload.namespace)
+
+
+def rolled_out(made: Trial) -> str:
+    """Every pod replaced and Ready, as by `kubectl rollout restart`; the new revision."""
+    patched(made, {"template": {"metadata": {"annotations": STAMP}}})
+    until("all pods at the new revision", lambda: is_rolled_out(made), seconds=180)
+    return str(made.statefulset()["status"]["updateRevision"])
+
+
+def is_rolled_out(made: Trial) -> bool:
+    stamps = [pod["metadata"].get("annotations") for pod in made.pods().values()]
+    return all((each or {}).items() >= STAMP.items() for each in stamps) and made.ready()
+
+
+def template_classes(made: Trial) -> set[str]:
+    templates = made.statefulset()["spec"]["volumeClaimTemplates"]
+    return {one["spec"]["storageClassName"] for one in templates}
+
+
+def test_a_set_that_was_rolled_out_and_scaled_up_goes_back_as_it_is_then(
+    trial: StartTrial,
+) -> None:
+    made = trial(replicas=2)
+    before = made.workload
+    migrated(made)
+    revision = rolled_out(made)
+    made.scaled(3)
+    third = uid(made, "Pod", "web-2"), uid(made, "PersistentVolumeClaim", "data-web-2")
+
+    with_a_kill(made)
+    done = made.rollback(*QUICK)
+    assert done.exit_code == 0, str(done)
+    assert "web-2: made after the backup" in told(done)
+    assert volume_sources(made) == {
+        "data-web-0": "in-tree",
+        "data-web-1": "in-tree",
+        "data-web-2": "CSI",
+    }
+    assert template_classes(made) == {before.storage_class}
+    assert made.statefulset()["spec"]["replicas"] == 3
+    assert made.statefulset()["status"]["updateRevision"] == revision
+    until("all still stamped and Ready", lambda: is_rolled_out(made))
+    assert (uid(made, "Pod", "web-2"), uid(made, "PersistentVolumeClaim", "data-web-2")) == third
+    made.workload = before
+    assert_nothing_lost(made)
+
+
+def with_a_kill(made: Trial) -> None:
+    """The set of today has to be known to the next run as well, with the set away."""
+    tool = made.take_up("rollback", *QUICK)
+    await_words(tool, "stop the pod")
+    tool.process.kill()
+    finish(tool)
+
+
+def test_a_set_that_was_scaled_down_is_taken_back_once_it_is_scaled_back(
+    trial: StartTrial,
+) -> None:
+    made = trial(replicas=2)
+    migrated(made)
+    patched(made, {"replicas": 1})
+    until("web-1 is gone", lambda: uid(made, "Pod", "web-1") == "", seconds=60)
+
+    refused = made.rollback(*QUICK)
+    assert refused.exit_code == 6, str(refused)
+    assert "scale statefulset web --replicas=2" in told(refused)
+    assert uid(made, "Pod", "web-0") != ""
+    made.scaled(2)
+    done = made.rollback(*QUICK)
+    assert done.exit_code == 0, str(done)
+    made.assert_taken_back()
+
+
+def test_a_rollout_that_has_not_ended_is_said_and_nothing_goes_back(trial: StartTrial) -> None:
+    made = trial(replicas=2)
+    migrated(made)
+    held_back = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    patched(made, {"updateStrategy": held_back})
+    patched(made, {"template": {"metadata": {"annotations": STAMP}}})
+    until(
+        "web-1 has been replaced",
+        lambda: (
+            (made.pods()["web-1"]["metadata"].get("annotations") or {}).items() >= STAMP.items()
+            and made.ready()
+        ),
+        seconds=120,
+    )
+
+    refused = made.rollback(*QUICK)
+    assert refused.exit_code == 6, str(refused)
+    assert "web-0 is at" in told(refused)
+    assert "rollout undo" in told(refused)
+    patched(made, {"updateStrategy": {"rollingUpdate": {"partition": 0}}})
+    until("all pods at the new revision", lambda: is_rolled_out(made), seconds=180)
+    done = made.rollback(*QUICK)
+    assert done.exit_code == 0, str(done)
+    made.assert_taken_back()

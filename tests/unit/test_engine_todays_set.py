@@ -1,0 +1,154 @@
+"""A rollback takes the set as it finds it, and waits for nobody but its controller."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from csi_migration.decide.plan import plan_of
+from csi_migration.engine.companions import missing_claims, settled_set, vanished
+from csi_migration.engine.run import Options, Run
+from csi_migration.engine.todays_set import go_by_todays_set
+from csi_migration.journal.record import Intent, ObjectRef
+from csi_migration.kube import Resource, resources
+from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.events import Notice
+from tests.unit import snapshots
+from tests.unit.memory_cluster import MemoryCluster, Raw
+from tests.unit.snapshots import changed
+
+
+class Listing(MemoryCluster):
+    """Lists a namespace's objects whatever their labels."""
+
+    def list(
+        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
+    ) -> list[Raw]:
+        del labels
+        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+
+
+def cluster_of(statefulset: Raw | None) -> Listing:
+    cluster = Listing()
+    if statefulset:
+        cluster.put(resources.STATEFULSETS, statefulset)
+    for ordinal in (0, 1):
+        cluster.put(resources.PODS, snapshots.pod(ordinal))
+        cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
+    return cluster
+
+
+def run_on(cluster: Listing, *opened: Raw, waits: Any = None) -> tuple[Run, list[str]]:
+    told: list[str] = []
+    run = SimpleNamespace(
+        systems=SimpleNamespace(client=cluster),
+        plan=plan_of(snapshots.healthy()),
+        options=Options(),
+        known_sets=set(),
+        directory=SimpleNamespace(journal=SimpleNamespace(records=lambda: intents(*opened))),
+        patiently=lambda _, look: look(),
+        waiter=lambda *_: SimpleNamespace(pause=waits),
+        tell=lambda event: told.append(cast(Notice, event).text),
+    )
+    return cast(Run, run), told
+
+
+def intents(*opened: Raw) -> tuple[Intent, ...]:
+    reference = ObjectRef(kind="StatefulSet", name="web", namespace=snapshots.NAMESPACE, uid="u")
+    return tuple(
+        Intent(
+            seq=number,
+            time="",
+            step="",
+            replica="",
+            action="open-window",
+            object=reference,
+            parameters={"statefulset": statefulset},
+        )
+        for number, statefulset in enumerate(opened)
+    )
+
+
+def scaled(replicas: int) -> Raw:
+    found: Raw = changed(snapshots.statefulset(), "spec/replicas", replicas)
+    return found
+
+
+def test_a_set_that_nobody_changed_is_not_worth_a_word() -> None:
+    run, told = run_on(cluster_of(snapshots.statefulset()))
+    before = run.plan
+    go_by_todays_set(run)
+    assert (run.plan.original["spec"], run.plan.replicas, told) == (
+        before.original["spec"],
+        before.replicas,
+        [],
+    )
+
+
+def test_replicas_that_were_made_since_are_told_of_and_looked_after() -> None:
+    cluster = cluster_of(scaled(3))
+    run, told = run_on(cluster)
+    go_by_todays_set(run)
+
+    assert any("web-2: made after the backup" in words for words in told)
+    assert settled_set(run) is not None
+    assert vanished(run) == ["web-2"]
+    assert missing_claims(run) == ["data-web-2"]
+    cluster.put(resources.CLAIMS, snapshots.claim(2))
+    assert missing_claims(run) == []
+    going = changed(snapshots.claim(2), "metadata/deletionTimestamp", "2026-01-01T00:00:00Z")
+    cluster.put(resources.CLAIMS, going)
+    assert missing_claims(run) == ["data-web-2"]
+
+
+def test_a_set_that_is_away_is_the_one_that_was_taken_away_last() -> None:
+    run, told = run_on(cluster_of(None), snapshots.statefulset(), scaled(3))
+    go_by_todays_set(run)
+    assert run.plan.original["spec"]["replicas"] == 3
+    assert any("spec.replicas is 3 instead of 2" in words for words in told)
+
+
+def test_a_set_of_somebody_else_is_left_to_those_who_refuse_it() -> None:
+    foreign = changed(scaled(1), "metadata/uid", "uid-strange")
+    run, told = run_on(cluster_of(foreign))
+    before = run.plan
+    go_by_todays_set(run)
+    assert (run.plan, told) == (before, [])
+
+
+def test_what_the_set_becomes_after_the_rollback_has_begun_is_refused() -> None:
+    cluster = cluster_of(scaled(3))
+    run, _ = run_on(cluster)
+    go_by_todays_set(run)
+    cluster.put(resources.STATEFULSETS, scaled(4))
+    with pytest.raises(NeedsPerson, match=r"spec\.replicas is 4 instead of 3"):
+        settled_set(run)
+
+
+def test_its_controller_has_to_catch_up_before_its_revision_is_believed() -> None:
+    cluster = cluster_of(changed(snapshots.statefulset(), "metadata/generation", 2))
+    caught_up = changed(cluster.get(resources.STATEFULSETS, "web"), "status/observedGeneration", 2)
+    asked: list[str] = []
+
+    def wait(reason: str) -> None:
+        asked.append(reason)
+        cluster.put(resources.STATEFULSETS, changed(caught_up, "status/updateRevision", "web-new"))
+
+    run, _ = run_on(cluster, waits=wait)
+    with pytest.raises(NeedsPerson, match="web-new has not ended"):
+        go_by_todays_set(run)
+    assert len(asked) == 1
+
+
+def test_a_revision_that_is_gone_is_refused() -> None:
+    rolled_out = changed(snapshots.statefulset(), "status/updateRevision", "web-new")
+    cluster = cluster_of(rolled_out)
+    for ordinal in (0, 1):
+        pod = snapshots.pod(ordinal)
+        pod["metadata"]["labels"]["controller-revision-hash"] = "web-new"
+        cluster.put(resources.PODS, pod)
+    run, _ = run_on(cluster)
+    with pytest.raises(NeedsPerson, match="ControllerRevision web-new"):
+        go_by_todays_set(run)
