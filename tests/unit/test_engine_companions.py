@@ -1,0 +1,88 @@
+"""Who may leave while another one is not Ready, and who may not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from csi_migration.decide.plan import plan_of
+from csi_migration.engine.companions import OthersNeedTheSet, await_room, require_others_ready
+from csi_migration.engine.run import Run
+from csi_migration.kube import Resource, resources
+from tests.unit import snapshots
+from tests.unit.memory_cluster import MemoryCluster, Raw
+from tests.unit.snapshots import changed
+
+
+class Waited(Exception):
+    """It would have waited."""
+
+
+class Listing(MemoryCluster):
+    """Lists a namespace's objects whatever their labels."""
+
+    def list(
+        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
+    ) -> list[Raw]:
+        del labels
+        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+
+
+def run_with(*ready: bool, goes_back: bool) -> Run:
+    """A run on two replicas that are Ready or not, lowest ordinal first."""
+    cluster = Listing()
+    cluster.put(resources.STATEFULSETS, snapshots.statefulset())
+    for ordinal, is_ready in enumerate(ready):
+        conditions = [{"type": "Ready", "status": str(is_ready)}]
+        pod = changed(snapshots.pod(ordinal), "status/conditions", conditions)
+        cluster.put(resources.PODS, pod)
+
+    def pause(reason: str) -> None:
+        raise Waited(reason)
+
+    run = SimpleNamespace(
+        systems=SimpleNamespace(client=cluster),
+        plan=plan_of(snapshots.healthy()),
+        goes_back=goes_back,
+        known_sets=set(),
+        patiently=lambda _, look: look(),
+        waiter=lambda *_: SimpleNamespace(pause=pause),
+        stop_if_asked=lambda: None,
+    )
+    return cast(Run, run)
+
+
+def leave(run: Run) -> None:
+    """All that is asked before web-1 leaves."""
+    replica = run.plan.replicas[0]
+    await_room(run, replica, lambda: None)
+    require_others_ready(run, replica)
+
+
+@pytest.mark.parametrize("ready", [(False, False), (True, False)])
+def test_a_replica_that_serves_nobody_goes_back_whatever_the_others_are(
+    ready: tuple[bool, bool],
+) -> None:
+    leave(run_with(*ready, goes_back=True))
+
+
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_a_replica_that_serves_waits_for_the_others_either_way(*, goes_back: bool) -> None:
+    run = run_with(False, True, goes_back=goes_back)
+    with pytest.raises(Waited, match="web-0 is not Ready"):
+        await_room(run, run.plan.replicas[0], lambda: None)
+    with pytest.raises(OthersNeedTheSet, match="web-0 is not Ready"):
+        require_others_ready(run, run.plan.replicas[0])
+
+
+def test_forwards_nobody_leaves_while_another_one_is_not_ready() -> None:
+    run = run_with(False, False, goes_back=False)
+    with pytest.raises(Waited, match="web-0 is not Ready"):
+        leave(run)
+
+
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_a_replica_leaves_when_the_others_serve(*, goes_back: bool) -> None:
+    leave(run_with(True, True, goes_back=goes_back))
