@@ -1,0 +1,111 @@
+"""How a run begins that takes another one up, and what it leaves if it ends early."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from csi_migration.decide.plan import plan_of
+from csi_migration.engine import ending, migrate
+from csi_migration.engine.migrate import Migration
+from csi_migration.engine.run import Options, Run
+from csi_migration.engine.standing import Side, Standing
+from csi_migration.kube import Resource, resources
+from csi_migration.model.errors import Stopped
+from tests.unit import snapshots
+from tests.unit.memory_cluster import MemoryCluster, Raw
+
+
+class Listing(MemoryCluster):
+    """Lists a namespace's objects whatever their labels."""
+
+    def list(
+        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
+    ) -> list[Raw]:
+        del labels
+        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+
+
+def stops(*_: Any) -> None:
+    raise Stopped("it can't go on")
+
+
+def run_on(*, is_taken_up: bool) -> Run:
+    cluster, plan = Listing(), plan_of(snapshots.healthy())
+    cluster.put(resources.STATEFULSETS, snapshots.statefulset())
+    journal = SimpleNamespace(run_ended=lambda **_: None)
+    run = SimpleNamespace(
+        systems=SimpleNamespace(client=cluster),
+        plan=plan,
+        replicas=plan.replicas,
+        only=(),
+        options=Options(),
+        directory=SimpleNamespace(path=Path("migration"), journal=journal),
+        known_sets=set(),
+        is_taken_up=is_taken_up,
+        goes_back=False,
+        started=0.0,
+        stop=SimpleNamespace(listening=nullcontext),
+        stop_if_asked=lambda: None,
+        tell=lambda _: None,
+        patiently=lambda _, look: look(),
+    )
+    return cast(Run, run)
+
+
+@pytest.mark.parametrize(
+    ("is_taken_up", "taken_back"),
+    [(False, ["policies", "second backup"]), (True, [])],
+    ids=["the first run", "one that was taken up"],
+)
+def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
+    monkeypatch: pytest.MonkeyPatch, *, is_taken_up: bool, taken_back: list[str]
+) -> None:
+    """One that was taken up may have a replica between its volumes, whoever left it there."""
+    monkeypatch.setattr(migrate, "standings", lambda _: {})
+    monkeypatch.setattr(migrate, "retain_everything", stops)
+    found: list[str] = []
+    acts: dict[str, Any] = {
+        "give_back_policies": "policies",
+        "forget_the_second_backup": "second backup",
+    }
+    for name, words in acts.items():
+        monkeypatch.setattr(ending, name, lambda _, words=words: found.append(words))
+
+    with pytest.raises(Stopped):
+        Migration(run_on(is_taken_up=is_taken_up)).everything()
+    assert found == taken_back
+
+
+@pytest.mark.parametrize(
+    ("upper", "acts"),
+    [
+        (Standing(Side.CSI, is_whole=True, is_ready=True), ["set again", "room"]),
+        (Standing(Side.BETWEEN, is_whole=False, is_ready=False), ["room"]),
+    ],
+    ids=["all whole", "one half-way"],
+)
+def test_an_interrupted_window_ends_before_the_next_replica_leaves(
+    monkeypatch: pytest.MonkeyPatch, upper: Standing, acts: list[str]
+) -> None:
+    """Unless a replica is half-way: over its claims the set could not come back."""
+    found: list[str] = []
+    swap = SimpleNamespace(set_again=lambda: found.append("set again"))
+    lower = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
+
+    def room(*arguments: Any) -> None:
+        found.append("room")
+        stops(*arguments)
+
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": upper, "web-0": lower})
+    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    monkeypatch.setattr(migrate, "Swap", lambda *_: swap)
+    monkeypatch.setattr(migrate, "await_room", room)
+
+    with pytest.raises(Stopped):
+        Migration(run_on(is_taken_up=True)).everything()
+    assert found == acts
