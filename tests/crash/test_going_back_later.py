@@ -9,6 +9,7 @@ from tests.conftest import StartTrial
 from tests.lab.adversarykit import uid
 from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, volume_sources
 from tests.lab.labkit import Trial, finish
+from tests.lab.lookkit import looked
 from tests.lab.refusalkit import told
 
 STAMP = {"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
@@ -48,6 +49,7 @@ def test_a_set_that_was_rolled_out_and_scaled_up_goes_back_as_it_is_then(
     migrated(made)
     revision = rolled_out(made)
     made.scaled(3)
+    assert_status_says(made, "act", "take the StatefulSet away, leaving its pods")
     third = uid(made, "Pod", "web-2"), uid(made, "PersistentVolumeClaim", "data-web-2")
 
     with_a_kill(made)
@@ -66,6 +68,15 @@ def test_a_set_that_was_rolled_out_and_scaled_up_goes_back_as_it_is_then(
     assert (uid(made, "Pod", "web-2"), uid(made, "PersistentVolumeClaim", "data-web-2")) == third
     made.workload = before
     assert_nothing_lost(made)
+
+
+def assert_status_says(made: Trial, kind: str, text: str) -> None:
+    """Of the way back of each replica; and that nothing about the set is a riddle."""
+    status = looked(made, "status")
+    assert {(each["back"]["kind"], each["back"]["text"]) for each in status["replicas"]} == {
+        (kind, text)
+    }
+    assert status["disagreements"] == [] or kind == "refuse"
 
 
 def with_a_kill(made: Trial) -> None:
@@ -88,6 +99,12 @@ def test_a_set_that_was_scaled_down_is_taken_back_once_it_is_scaled_back(
     assert refused.exit_code == 6, str(refused)
     assert "scale statefulset web --replicas=2" in told(refused)
     assert uid(made, "Pod", "web-0") != ""
+    assert_status_says(
+        made,
+        "refuse",
+        "the StatefulSet was scaled down since the backup: it no longer has web-1, whose claims "
+        "would stay behind on CSI volumes",
+    )
     made.scaled(2)
     done = made.rollback(*QUICK)
     assert done.exit_code == 0, str(done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from csi_migration.decide.checks_around import budgets_covering
 from csi_migration.decide.replica_rules import spec_changed
@@ -24,7 +24,7 @@ from csi_migration.model.objects import (
     spec_changes,
     uid_of,
 )
-from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
+from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan, Window
 from csi_migration.model.step import Wait
 
 _ROOM_SECONDS = 900.0
@@ -36,19 +36,9 @@ class OthersNeedTheSet(Stopped):
 
 def pods_by_name(run: Run) -> dict[str, Raw]:
     """The set's pods, in one call."""
-    names = all_pods(run.plan)
-    return {name: pod for name, pod in _pods_selected(run).items() if name in names}
-
-
-def pods_of_plan(run: Run) -> dict[str, Raw]:
-    """Those of its pods that the migration is about, in one call."""
-    names = {replica.pod for replica in run.plan.replicas}
-    return {name: pod for name, pod in _pods_selected(run).items() if name in names}
-
-
-def _pods_selected(run: Run) -> dict[str, Raw]:
     found = run.systems.client.list(resources.PODS, run.plan.namespace, labels=run.plan.selector)
-    return {name_of(pod): pod for pod in found}
+    names = all_pods(run.plan)
+    return {name_of(pod): pod for pod in found if name_of(pod) in names}
 
 
 def await_room(run: Run, replica: ReplicaPlan, look_after: Callable[[], None]) -> None:
@@ -215,16 +205,19 @@ def require_ours(run: Run, statefulset: Raw) -> None:
     Raises:
         NeedsPerson: somebody else made it.
     """
-    if not is_ours(run, statefulset):
+    if not is_ours(statefulset, run.plan, run.known_sets):
         raise NeedsPerson(
             f"somebody else created the StatefulSet again (uid {uid_of(statefulset)})",
             resolution=remove_the_set(run.plan),
         )
 
 
-def is_ours(run: Run, statefulset: Raw) -> bool:
-    """Whether the set is the one that was backed up, or one that this migration made."""
-    is_known = uid_of(statefulset) in {run.plan.uid, *run.known_sets}
+def is_ours(statefulset: Raw, plan: MigrationPlan, known_sets: Collection[str]) -> bool:
+    """Whether the set is the one that was backed up, or one that this migration made.
+
+    `known_sets` are the uids of those, by the journal.
+    """
+    is_known = uid_of(statefulset) in {plan.uid, *known_sets}
     return is_known or is_made_by_tool(statefulset)
 
 

@@ -8,10 +8,15 @@ from csi_migration.decide.back_step import back_step
 from csi_migration.decide.disagreements import as_a_run_finds_it, disagreements
 from csi_migration.decide.next_step import next_step
 from csi_migration.decide.replica_rules import Decide
+from csi_migration.engine.companions import is_ours
 from csi_migration.engine.ending import way_on
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.reading import Session, last_run, writes_in
 from csi_migration.engine.standing import side_of, standing_of
+from csi_migration.engine.todays_set import plan_of_today
+from csi_migration.engine.whole_set import set_before_its_window
+from csi_migration.kube import resources
+from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, SetSeen
 from csi_migration.model.status import (
@@ -51,15 +56,26 @@ class _Looked:
     is_whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """The session with the plan of a rollback; `obstacle` is why there is none."""
+
+    session: Session
+    obstacle: str = ""
+
+
 def status_of(session: Session) -> Status:
     """Look at everything and say where it stands; nothing is changed.
 
     Raises:
         ToolError: the cluster or vCenter could not be read.
     """
-    plan, found = session.plan, session.found
-    looked = {replica.pod: _look_at(session, replica) for replica in plan.replicas}
+    found, today = session.found, _today(session)
     run = last_run(found, is_at_work=session.is_at_work)
+    if run.state is RunState.FINISHED and not today.obstacle:
+        session = today.session  # a set lives on: nothing of that asks for an explanation
+    plan = session.plan
+    looked = {replica.pod: _look_at(session, replica, today) for replica in plan.replicas}
     return _with_ways_on(
         Status(
             namespace=plan.namespace,
@@ -122,12 +138,24 @@ def _with_ways_on(status: Status, *, is_done: bool) -> Status:
 # One replica -----------------------------------------------------------------------
 
 
-def _look_at(session: Session, replica: ReplicaPlan) -> _Looked:
+def _today(session: Session) -> _Today:
+    plan, client = session.plan, session.systems.client
+    found = client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace)
+    if found is not None and not is_ours(found, plan, session.known_sets):
+        return _Today(session)
+    now = found or set_before_its_window(session.found.records, plan)
+    try:
+        return _Today(replace(session, plan=plan_of_today(client, plan, now)))
+    except NeedsPerson as refused:
+        return _Today(session, refused.message)
+
+
+def _look_at(session: Session, replica: ReplicaPlan, today: _Today) -> _Looked:
     observer = session.observer(replica)
     for claim in replica.claims:  # for its id, and before anything is asked about it
         observer.look(LookAt(Look.DISK, claim.name))
     forwards = _next(observer, replica, next_step, session.window)
-    back = _next(observer, replica, back_step, session.window)
+    back = _back(observer, replica, today)
     seen = observer.observe()
     status = ReplicaStatus(
         ordinal=replica.ordinal,
@@ -149,6 +177,16 @@ def _next(observer: Observer, replica: ReplicaPlan, decide: Decide, window: Wind
             return step
         observer.look(step)
     raise AssertionError("every look answers what the decision asked for")
+
+
+def _back(observer: Observer, replica: ReplicaPlan, today: _Today) -> Step:
+    """As a rollback decides, which goes by the set of today."""
+    if today.obstacle:
+        return Refuse(today.obstacle)
+    again = next(each for each in today.session.plan.replicas if each.pod == replica.pod)
+    by_today = today.session.observer(again)
+    by_today.facts = observer.facts
+    return _next(by_today, again, back_step, today.session.window)
 
 
 def _in_words(step: Step) -> NextStep:

@@ -8,13 +8,14 @@ from csi_migration.decide.todays_set import (
     pods_made_since,
     revision_of_today,
 )
-from csi_migration.engine.companions import is_ours, pods_of_plan
+from csi_migration.engine.companions import is_ours
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.whole_set import set_before_its_window
-from csi_migration.kube import resources
+from csi_migration.kube import Client, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import Notice
-from csi_migration.model.objects import Raw, is_terminating, spec_changes
+from csi_migration.model.objects import Raw, is_terminating, name_of, spec_changes
+from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.step import Wait
 
 _CONTROLLERS = "See that the kube-controller-manager runs."
@@ -31,15 +32,27 @@ def go_by_todays_set(run: Run) -> None:
         WaitedTooLong: its controller does not catch up.
     """
     found = _caught_up(run)
-    if found is not None and not is_ours(run, found):
+    if found is not None and not is_ours(found, run.plan, run.known_sets):
         return
-    today = found or set_before_its_window(run)
-    pods = run.patiently("", lambda: pods_of_plan(run))
-    for obstacle in obstacles(run.plan, today, pods):
-        raise NeedsPerson(obstacle.message, resolution=obstacle.resolution)
+    today = found or set_before_its_window(run.directory.journal.records(), run.plan)
     changes = spec_changes(today, run.plan.original)
-    run.plan = plan_by(run.plan, today, run.patiently("", lambda: _revision(run, today)))
+    run.plan = run.patiently("", lambda: plan_of_today(run.systems.client, run.plan, today))
     _tell(run, changes)
+
+
+def plan_of_today(client: Client, plan: MigrationPlan, today: Raw) -> MigrationPlan:
+    """The plan of a rollback by the set as it is today.
+
+    Raises:
+        NeedsPerson: it was scaled down, or a rollout has not ended.
+        KubernetesError: its pods or its revision could not be read.
+    """
+    found = client.list(resources.PODS, plan.namespace, labels=plan.selector)
+    planned = {replica.pod for replica in plan.replicas}
+    pods = {name_of(pod): pod for pod in found if name_of(pod) in planned}
+    for obstacle in obstacles(plan, today, pods):
+        raise NeedsPerson(obstacle.message, resolution=obstacle.resolution)
+    return plan_by(plan, today, _revision(client, plan, today))
 
 
 def _caught_up(run: Run) -> Raw | None:
@@ -48,7 +61,9 @@ def _caught_up(run: Run) -> Raw | None:
     wait = run.waiter("", "caught-up", limit, _CONTROLLERS)
     while True:
         found = run.patiently("", lambda: _find(run))
-        if found is None or _has_caught_up(found) or not is_ours(run, found):
+        if found is None or _has_caught_up(found):
+            return found
+        if not is_ours(found, run.plan, run.known_sets):
             return found
         wait.pause("the StatefulSet's controller has not caught up with its spec")
 
@@ -62,12 +77,11 @@ def _has_caught_up(statefulset: Raw) -> bool:
     return is_terminating(statefulset) or observed >= statefulset["metadata"]["generation"]
 
 
-def _revision(run: Run, today: Raw) -> Raw | None:
-    wanted = revision_of_today(run.plan, today)
-    if wanted == run.plan.revision:
+def _revision(client: Client, plan: MigrationPlan, today: Raw) -> Raw | None:
+    wanted = revision_of_today(plan, today)
+    if wanted == plan.revision:
         return None
-    client, namespace = run.systems.client, run.plan.namespace
-    found = client.find(resources.CONTROLLER_REVISIONS, wanted, namespace)
+    found = client.find(resources.CONTROLLER_REVISIONS, wanted, plan.namespace)
     if found is None:
         raise NeedsPerson(
             f"ControllerRevision {wanted}, which the StatefulSet's pods run, is not there, "

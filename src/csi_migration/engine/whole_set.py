@@ -31,18 +31,18 @@ def last_set(run: Run) -> Raw:
     found = run.patiently("", lambda: settled_set(run))
     if found is not None and is_given_back(found):
         return found
-    before = set_before_its_window(run)
+    before = set_before_its_window(run.directory.journal.records(), run.plan)
     return before if found is None else _owned_like(before, found)
 
 
-def set_before_its_window(run: Run) -> Raw:
-    """The set as it was when it was taken away last; the one of the backup if it never was."""
+def set_before_its_window(records: tuple[Record, ...], plan: MigrationPlan) -> Raw:
+    """The set as it was when it was taken away last; the one of the plan if it never was."""
     opened = [
         record.parameters["statefulset"]
-        for record in run.directory.journal.records()
+        for record in records
         if isinstance(record, Intent) and "statefulset" in record.parameters
     ]
-    before: Raw = opened[-1] if opened else run.plan.original
+    before: Raw = opened[-1] if opened else plan.original
     return before
 
 

@@ -1,0 +1,33 @@
+"""Looks at a migration with the tool's own `status` and `verify`, which change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.demo import tool
+from tests.lab.labkit import Running, ToolRun, Trial, finish
+from tests.lab.refusalkit import footprint
+
+
+def asked(command: str, directory: Path, *extra: str) -> ToolRun:
+    """`rolling-migration status` or `verify`, with nothing but the directory."""
+    line = [str(tool()), "rolling-migration", command, "--working-directory", str(directory)]
+    return finish(Running([*line, *extra], None))
+
+
+def files_of(directory: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def looked(trial: Trial, command: str, exit_code: int = 0) -> dict[str, Any]:
+    """The command's JSON; it may not change a thing, in the cluster or in the directory."""
+    objects = footprint(trial.cluster, trial.workload.namespace)
+    files = files_of(trial.directory)
+    run = asked(command, trial.directory, "-o", "json")
+    assert run.exit_code == exit_code, str(run)
+    assert footprint(trial.cluster, trial.workload.namespace) == objects
+    assert files_of(trial.directory) == files
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
