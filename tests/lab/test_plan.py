@@ -10,7 +10,8 @@ import pytest
 
 from lab.waiting import until
 from tests.conftest import StartTrial
-from tests.lab.labkit import ToolRun, Trial
+from tests.lab.interruptkit import await_words, started
+from tests.lab.labkit import ToolRun, Trial, finish
 from tests.lab.refusalkit import assert_refusal, footprint, told
 
 QUICK = ("--soak-seconds", "0")
@@ -107,3 +108,21 @@ def test_blockers_are_told_instead_of_a_plan(trial: StartTrial) -> None:
     assert run.exit_code == 3, str(run)
     assert run.stdout == ""
     assert "set-finalizers" in told(run)
+
+
+def test_a_check_that_comes_to_fail_holds_the_next_replica_until_it_is_mended(
+    trial: StartTrial,
+) -> None:
+    made = trial(replicas=2)
+    namespace = made.workload.namespace
+    hold = {"metadata": {"finalizers": ["shop.example/hold"]}}
+    with started(made, *QUICK) as tool:
+        await_words(tool, "web-1 delete-pod")
+        made.cluster.patch("Pod", "web-0", hold, namespace)
+        await_words(tool, "finalizer shop.example/hold keeps it from going away")
+        assert "deletionTimestamp" not in made.pods()["web-0"]["metadata"]
+        free: dict[str, Any] = {"metadata": {"finalizers": None}}
+        made.cluster.patch("Pod", "web-0", free, namespace)
+        run = finish(tool)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()

@@ -57,7 +57,7 @@ def run_with(*ready: bool, goes_back: bool) -> Run:
 def leave(run: Run) -> None:
     """All that is asked before web-1 leaves."""
     replica = run.plan.replicas[0]
-    await_room(run, replica, lambda: None)
+    await_room(run, replica, lambda: None, lambda _: iter(()))
     require_others_ready(run, replica)
 
 
@@ -72,7 +72,7 @@ def test_a_replica_that_serves_nobody_goes_back_whatever_the_others_are(
 def test_a_replica_that_serves_waits_for_the_others_either_way(*, goes_back: bool) -> None:
     run = run_with(False, True, goes_back=goes_back)
     with pytest.raises(Waited, match="web-0 is not Ready"):
-        await_room(run, run.plan.replicas[0], lambda: None)
+        await_room(run, run.plan.replicas[0], lambda: None, lambda _: iter(()))
     with pytest.raises(OthersNeedTheSet, match="web-0 is not Ready"):
         require_others_ready(run, run.plan.replicas[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 
 from csi_migration.decide.checks_around import budgets_covering
 from csi_migration.decide.replica_rules import spec_changed
@@ -29,6 +30,8 @@ from csi_migration.model.step import Wait
 
 _ROOM_SECONDS = 900.0
 
+Recheck = Callable[[ReplicaPlan], Iterator[str]]
+
 
 class OthersNeedTheSet(Stopped):
     """Another replica is not there or not Ready, so this one may not leave now."""
@@ -41,13 +44,15 @@ def pods_by_name(run: Run) -> dict[str, Raw]:
     return {name_of(pod): pod for pod in found if name_of(pod) in names}
 
 
-def await_room(run: Run, replica: ReplicaPlan, look_after: Callable[[], None]) -> None:
+def await_room(
+    run: Run, replica: ReplicaPlan, look_after: Callable[[], None], recheck: Recheck
+) -> None:
     """Wait until the application can do without this replica.
 
     While the set is there its budgets count; once it is away they take its
     pods for unmanaged ones and say nothing of use
     (kubernetes: disruption.go:getExpectedPodCount). `look_after` is called as long
-    as another replica is missed.
+    as another replica is missed. `recheck` tells what else is in the way.
 
     Raises:
         WaitedTooLong: it could not; nothing was changed.
@@ -59,7 +64,9 @@ def await_room(run: Run, replica: ReplicaPlan, look_after: Callable[[], None]) -
         _ROOM_SECONDS,
         "Bring the other replicas up again, then run the migration again.",
     )
-    while problem := run.patiently(replica.pod, lambda: next(_objections(run, replica), "")):
+    while problem := run.patiently(
+        replica.pod, lambda: next(chain(_objections(run, replica), recheck(replica)), "")
+    ):
         run.stop_if_asked()
         look_after()
         wait.pause(problem)

@@ -34,7 +34,7 @@ def take_snapshot(systems: Systems, request: Request) -> Snapshot:
         AuthenticationFailed: something needed may not even be read.
     """
     snapshot = with_surroundings(systems.client, _kubernetes(systems.client, request))
-    snapshot = _with_disks(systems, snapshot)
+    snapshot = with_disks(systems, snapshot)
     snapshot = replace(snapshot, vcenters=systems.vcenters, unverified=systems.unverified)
     if any(finding.severity is Severity.BLOCKER for finding in findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet
@@ -137,7 +137,8 @@ def _by_name(items: list[Raw]) -> dict[str, Raw]:
 # vCenter ------------------------------------------------------------------------
 
 
-def _with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
+def with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with what vCenter says of its claims' disks and its nodes' VMs."""
     recorded = recorded_ids(systems.client)
     hardware = systems.disks.hardware()
     looks = {

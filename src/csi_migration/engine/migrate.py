@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from functools import partial
 
 from csi_migration.decide.replica_rules import vanished_words
@@ -17,6 +18,7 @@ from csi_migration.engine.companions import (
 )
 from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.lease import LeaseLost
+from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.retain import restore_policies, retain_everything
 from csi_migration.engine.run import Run
 from csi_migration.engine.standing import Side, Standing, standings
@@ -47,6 +49,8 @@ class Migration:
         self._changed = run.is_taken_up
         self._in_hand = ""
         self._hand: Swap | None = None
+        self._half_way: set[str] = set()
+        self._eyes = Recheck(run)
 
     def everything(self) -> None:
         """Run it from the first replica to the last.
@@ -99,6 +103,7 @@ class Migration:
         """The replicas that are left to do; one that an earlier run left half-way comes first."""
         run = self._run
         unfinished = [pod for pod, each in standing.items() if not each.is_whole]
+        self._half_way = set(unfinished)
         stray = [pod for pod in unfinished if run.only and pod not in run.only]
         if stray:
             raise NeedsPerson(
@@ -130,7 +135,7 @@ class Migration:
         """Wait for room and swap; again if another replica got into trouble meanwhile."""
         run = self._run
         for retreats in range(_MOST_RETREATS + 1):
-            await_room(run, replica, self._bring_back_the_vanished)
+            await_room(run, replica, self._bring_back_the_vanished, self._recheck)
             others = run.patiently(replica.pod, lambda: self._others(replica))
             run.stop_if_asked()
             try:
@@ -142,6 +147,11 @@ class Migration:
             else:
                 return others, seen, swap
         raise AssertionError("the last try raises")
+
+    def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
+        """Forwards only, and not for what an earlier run left half-way."""
+        if not self._run.goes_back and replica.pod not in self._half_way:
+            yield from self._eyes.objections(replica)
 
     def _begin_again(self, replica: ReplicaPlan, back: Retreated) -> None:
         self._run.tell(Notice("warning", f"{back.message}. {back.state}", replica.pod))

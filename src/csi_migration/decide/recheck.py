@@ -1,0 +1,50 @@
+"""The checks that are made again right before each replica leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csi_migration.decide.catalogue import findings
+from csi_migration.model.finding import Severity
+from csi_migration.model.objects import Raw
+from csi_migration.model.snapshot import Snapshot
+
+AGAIN = frozenset(
+    {
+        "selector-overlap",
+        "pod-finalizers",
+        "namespace-stays",
+        "classes",
+        "claims-bound",
+        "claims-unshared",
+        "claims-settled",
+        "access-modes",
+        "volume-finalizers",
+        "volume-snapshots",
+        "class-quota",
+        "topology",
+        "driver-on-nodes",
+        "csi-driver",
+        "nodes-ready",
+        "attachments",
+        "disks-found",
+        "disks-plain",
+        "machines-readable",
+        "disks-held-here",
+    }
+)
+"""What may come to fail in the hours between preflight and the last replica, and would
+leave a replica away. Budgets, readiness and the set itself are looked at anyway."""
+
+
+def of_one_replica(statefulset: Raw, ordinal: int) -> Raw:
+    """The set as if it had this one replica, so that a check looks at that alone."""
+    spec = statefulset["spec"] | {"replicas": 1, "ordinals": {"start": ordinal}}
+    return statefulset | {"spec": spec}
+
+
+def objections(snapshot: Snapshot) -> Iterator[str]:
+    """Why this replica must not leave now, in words with the check's id."""
+    for finding in findings(snapshot, only=AGAIN):
+        if finding.severity is Severity.BLOCKER:
+            yield f"{finding.subject}: {finding.message} [{finding.id}]"

@@ -1,0 +1,102 @@
+"""Looks at one replica again before it leaves, with the eyes of preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+from csi_migration.decide import recheck
+from csi_migration.engine.gather import with_disks
+from csi_migration.engine.gather_around import Around
+from csi_migration.engine.run import Run
+from csi_migration.kube import resources
+from csi_migration.model.objects import Raw, claim_templates_of, class_of, name_of, uid_of
+from csi_migration.model.plan import ReplicaPlan
+from csi_migration.model.snapshot import Request, Snapshot
+
+
+class Recheck:
+    """The checks that matter before each replica; what may be seen is asked for once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def objections(self, replica: ReplicaPlan) -> Iterator[str]:
+        """Why it must not leave now; nothing if a claim or its pod is not as it was.
+
+        That is for the planner to judge, which knows this migration's own objects.
+        """
+        snapshot = self._snapshot(replica)
+        if snapshot is not None:
+            yield from recheck.objections(snapshot)
+
+    @cached_property
+    def _around(self) -> Around:
+        return Around(self._run.systems.client, self._run.plan.namespace)
+
+    def _snapshot(self, replica: ReplicaPlan) -> Snapshot | None:
+        run, client = self._run, self._run.systems.client
+        namespace = run.plan.namespace
+        statefulset = client.find(resources.STATEFULSETS, run.plan.statefulset, namespace)
+        pod = client.find(resources.PODS, replica.pod, namespace)
+        claims = _named([client.find(resources.CLAIMS, c.name, namespace) for c in replica.claims])
+        if pod is None or not _as_backed_up(replica, claims):
+            return None
+        alone = recheck.of_one_replica(statefulset or run.plan.original, replica.ordinal)
+        snapshot = self._surrounded(self._at_first(replica, alone, pod, claims))
+        return with_disks(run.systems, snapshot)
+
+    def _at_first(
+        self, replica: ReplicaPlan, statefulset: Raw, pod: Raw, claims: dict[str, Raw]
+    ) -> Snapshot:
+        client, request = self._run.systems.client, _request(self._run)
+        names = {request.intree_class, request.csi_class}
+        return Snapshot(
+            request=request,
+            server_version="",
+            statefulset=statefulset,
+            revisions={},
+            pods={replica.ordinal: pod},
+            claims=claims,
+            volumes=_named([client.find(resources.VOLUMES, c.old_volume) for c in replica.claims]),
+            classes=_named([client.find(resources.STORAGE_CLASSES, name) for name in names]),
+        )
+
+    def _surrounded(self, snapshot: Snapshot) -> Snapshot:
+        client, around = self._run.systems.client, self._around
+        namespace = snapshot.request.namespace
+        nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
+        attachments = client.list(resources.VOLUME_ATTACHMENTS)
+        return replace(
+            snapshot,
+            namespace=client.find(resources.NAMESPACES, namespace),
+            controllers=around.controllers(),
+            namespace_pods=tuple(client.list(resources.PODS, namespace)),
+            quotas=around.listed(resources.QUOTAS),
+            volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
+            nodes=_named([client.find(resources.NODES, node) for node in nodes]),
+            csi_nodes=_named([client.find(resources.CSI_NODES, node) for node in nodes]),
+            csi_drivers=around.by_name(resources.CSI_DRIVERS),
+            attachments=tuple(
+                one
+                for one in attachments
+                if one["spec"]["source"].get("persistentVolumeName") in snapshot.volumes
+            ),
+        )
+
+
+def _as_backed_up(replica: ReplicaPlan, claims: dict[str, Raw]) -> bool:
+    return all(c.name in claims and uid_of(claims[c.name]) == c.uid for c in replica.claims)
+
+
+def _request(run: Run) -> Request:
+    plan = run.plan
+    intree, csi = (
+        class_of(claim_templates_of(item)[0]) for item in (plan.original, plan.statefulset_manifest)
+    )
+    return Request(plan.namespace, plan.statefulset, intree, csi, run.options.window)
+
+
+def _named(items: Iterable[Raw | None]) -> dict[str, Raw]:
+    return {name_of(item): item for item in items if item is not None}
