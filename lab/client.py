@@ -50,6 +50,7 @@ _KINDS = {
     "PersistentVolumeClaim": ("api/v1", "persistentvolumeclaims", True),
     "Pod": ("api/v1", "pods", True),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets", True),
+    "PriorityClass": ("apis/scheduling.k8s.io/v1", "priorityclasses", False),
     "ReplicaSet": ("apis/apps/v1", "replicasets", True),
     "ResourceQuota": ("api/v1", "resourcequotas", True),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),

@@ -88,6 +88,8 @@ def apiserver(
         f"--tls-private-key-file={keys.serving.key}",
         f"--client-ca-file={keys.ca}",
         "--authorization-mode=RBAC",
+        # As kubeadm has it: there are databases that raise a kernel limit before they start.
+        "--allow-privileged=true",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={keys.service_accounts}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -26,6 +28,10 @@ class Workload:
         mebibytes: the size of each volume.
         max_unavailable: of its PodDisruptionBudget; None for a set without one.
         pod: fields of the pod template's spec to add or replace.
+        manifest: the StatefulSet as it is, see `from_manifest`.
+        beside: what is created before the set, in place of its Service and budget.
+        volume_labels: of the volumes, by the ordinal of their replica.
+        volume_affinity: nodeAffinity of the volumes, likewise.
     """
 
     namespace: str
@@ -42,6 +48,28 @@ class Workload:
     mebibytes: int = 64
     max_unavailable: int | None = 1
     pod: dict[str, Any] = field(default_factory=dict)
+    manifest: Object | None = None
+    beside: tuple[Object, ...] = ()
+    volume_labels: Callable[[int], dict[str, str]] | None = None
+    volume_affinity: Callable[[int], Object] | None = None
+
+    @classmethod
+    def from_manifest(
+        cls, manifest: Object, *, beside: Sequence[Object] = (), **fields: Any
+    ) -> Workload:
+        """Any StatefulSet with claim templates, and the namespaced objects that it needs."""
+        metadata, spec = manifest["metadata"], manifest["spec"]
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            replicas=spec["replicas"],
+            claims=tuple(each["metadata"]["name"] for each in spec["volumeClaimTemplates"]),
+            first_ordinal=spec.get("ordinals", {}).get("start", 0),
+            pod_management=spec.get("podManagementPolicy", "OrderedReady"),
+            manifest=manifest,
+            beside=tuple(beside),
+            **fields,
+        )
 
     @property
     def pod_names(self) -> list[str]:
@@ -57,11 +85,16 @@ class Workload:
     @property
     def labels(self) -> dict[str, str]:
         """Of the pods, and therefore of the claims."""
+        if self.manifest:
+            selected: dict[str, str] = self.manifest["spec"]["selector"]["matchLabels"]
+            return selected
         return {"app": self.name}
 
 
 def statefulset(workload: Workload) -> Object:
     """A set whose containers write records to all of their volumes."""
+    if workload.manifest:
+        return copy.deepcopy(workload.manifest)
     containers = [
         {
             "name": "writer",
@@ -83,13 +116,21 @@ def statefulset(workload: Workload) -> Object:
         "selector": {"matchLabels": workload.labels},
         "template": template,
         "volumeClaimTemplates": [
-            {"metadata": {"name": claim}, "spec": _claim_spec(workload)}
+            {"metadata": {"name": claim}, "spec": _simple_claim_spec(workload)}
             for claim in workload.claims
         ],
     }
     if workload.first_ordinal:
         spec["ordinals"] = {"start": workload.first_ordinal}
     return _object("apps/v1", "StatefulSet", workload, workload.name, spec)
+
+
+def beside(workload: Workload) -> list[Object]:
+    """What is created before the set."""
+    if workload.manifest:
+        return list(workload.beside)
+    budget = [disruption_budget(workload)] if workload.max_unavailable is not None else []
+    return [service(workload), *budget]
 
 
 def service(workload: Workload) -> Object:
@@ -109,6 +150,7 @@ def disruption_budget(workload: Workload) -> Object:
 
 def volume(workload: Workload, claim: str) -> Object:
     """A PersistentVolume as the in-tree provisioner left it, meant for `claim`."""
+    wanted = claim_template(workload, claim)["spec"]
     uid = str(uuid4())
     annotations = {
         "kubernetes.io/createdby": "vsphere-volume-dynamic-provisioner",
@@ -118,35 +160,68 @@ def volume(workload: Workload, claim: str) -> Object:
     if workload.origin == "by-path":
         annotations["lab/attached-by-path"] = "true"
     file = f"{workload.folder}/kubernetes-dynamic-pvc-{uid}.vmdk"
+    metadata: Object = {"name": f"pvc-{uid}", "annotations": annotations}
+    if workload.volume_labels:
+        metadata["labels"] = workload.volume_labels(_ordinal(claim))
+    affinity = workload.volume_affinity(_ordinal(claim)) if workload.volume_affinity else {}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": f"pvc-{uid}", "annotations": annotations},
+        "metadata": metadata,
         "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "capacity": {"storage": f"{workload.mebibytes}Mi"},
+            "accessModes": wanted["accessModes"],
+            "capacity": {"storage": wanted["resources"]["requests"]["storage"]},
             "claimRef": {"kind": "PersistentVolumeClaim", "apiVersion": "v1"}
             | {"namespace": workload.namespace, "name": claim},
             "persistentVolumeReclaimPolicy": workload.reclaim_policy,
             "storageClassName": workload.storage_class,
-            "volumeMode": "Filesystem",
+            "volumeMode": wanted.get("volumeMode", "Filesystem"),
             "vsphereVolume": {"volumePath": f"[{workload.datastore}] {file}", "fsType": "ext4"},
+            **({"nodeAffinity": affinity} if affinity else {}),
         },
     }
 
 
+def mebibytes(volume: Object) -> int:
+    """The capacity of a volume, which is in Mi or Gi."""
+    text = volume["spec"]["capacity"]["storage"]
+    return int(text[:-2]) * {"Mi": 1, "Gi": 1024}[text[-2:]]
+
+
 def claim(workload: Workload, name: str, volume_name: str) -> Object:
     """The claim that the StatefulSet would have made, bound to a volume of old."""
-    spec = {**_claim_spec(workload), "volumeName": volume_name}
-    body = _object("v1", "PersistentVolumeClaim", workload, name, spec)
-    body["metadata"]["annotations"] = {
+    template = claim_template(workload, name)
+    body = _object(
+        "v1",
+        "PersistentVolumeClaim",
+        workload,
+        name,
+        {**template["spec"], "volumeName": volume_name},
+    )
+    metadata = template["metadata"]
+    body["metadata"]["labels"] = metadata.get("labels", {}) | workload.labels
+    body["metadata"]["annotations"] = metadata.get("annotations", {}) | {
         "volume.beta.kubernetes.io/storage-provisioner": CSI_DRIVER,
         "volume.kubernetes.io/storage-provisioner": CSI_DRIVER,
     }
     return body
 
 
-def _claim_spec(workload: Workload) -> Object:
+def claim_template(workload: Workload, claim: str) -> Object:
+    """The volumeClaimTemplate that a claim's name stands for; for any other name the first,
+    as for a claim that takes the place of one.
+    """
+    templates: list[Object] = statefulset(workload)["spec"]["volumeClaimTemplates"]
+    stem = claim.rpartition("-")[0]
+    own = (t for t in templates if stem == f"{t['metadata']['name']}-{workload.name}")
+    return next(own, templates[0])
+
+
+def _ordinal(claim: str) -> int:
+    return int(claim.rpartition("-")[2])
+
+
+def _simple_claim_spec(workload: Workload) -> Object:
     return {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": f"{workload.mebibytes}Mi"}},

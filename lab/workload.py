@@ -29,9 +29,8 @@ def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> No
     _namespace(cluster, workload.namespace)
     if workload.origin != "dynamic":
         _static_volumes(cluster, vcenter, workload)
-    cluster.create(manifests.service(workload))
-    if workload.max_unavailable is not None:
-        cluster.create(manifests.disruption_budget(workload))
+    for item in manifests.beside(workload):
+        cluster.create(item)
     cluster.create(manifests.statefulset(workload))
     until(f"{workload.name} Ready", lambda: ready(cluster, workload))
     if workload.origin == "dynamic":
@@ -150,7 +149,7 @@ def _static_volumes(cluster: Cluster, vcenter: dict[str, Any], workload: Workloa
     with disks(vcenter) as datacenter:
         for volume in made.values():
             path = volume["spec"]["vsphereVolume"]["volumePath"]
-            datacenter.create(path, workload.mebibytes)
+            datacenter.create(path, manifests.mebibytes(volume))
     for name, volume in made.items():
         cluster.create(volume)
         cluster.create(manifests.claim(workload, name, volume["metadata"]["name"]))
