@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from csi_migration.cli import options
+from csi_migration.cli.page import on_stdout
 from csi_migration.model.errors import ExitCode
-
-_PIPE_WIDTH = 100
 
 
 @click.command()
@@ -93,12 +89,9 @@ def _tell(found: Any) -> None:
 
 def _shown(outline: Any, output: str) -> str:
     from csi_migration.report.plan import plan_json, plan_text, plan_yaml
-    from csi_migration.report.style import Paint, use_colour
 
     if output == "json":
         return plan_json(outline)
     if output == "yaml":
         return plan_yaml(outline)
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((80, 24)).columns if is_terminal else _PIPE_WIDTH
-    return plan_text(outline, width=width, paint=Paint(use_colour(sys.stdout, "auto", os.environ)))
+    return plan_text(outline, **on_stdout())

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from csi_migration.cli import options
+from csi_migration.cli.page import on_stdout
 from csi_migration.model.errors import ExitCode
 
 
@@ -27,7 +28,7 @@ def preflight(**arguments: Any) -> None:
 
     with connected(options.places_of(arguments)) as systems:
         _, found = check(systems, options.request_of(arguments))
-    show = findings_json if arguments["output"] == "json" else findings_text
-    click.echo(show(found), nl=False)
+    is_json = arguments["output"] == "json"
+    click.echo(findings_json(found) if is_json else findings_text(found, **on_stdout()), nl=False)
     if blockers(found):
         raise click.exceptions.Exit(ExitCode.BLOCKED)
