@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from csi_migration.decide.manifests import with_handle
-from csi_migration.model.objects import Raw
+from csi_migration.model.objects import Raw, finalizers_of
 from csi_migration.model.outline import Difference
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 from csi_migration.model.snapshot import Snapshot
@@ -23,6 +24,8 @@ _BY_THE_SERVER = (
     "managedFields",
     "selfLink",
 )
+# The server gives them to every claim and volume anew.
+_PROTECTIONS = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 _HANDLE_TO_COME = "(the id that vCenter gives the disk)"
 _PLACED_BY_OTHERS = ("nodeName", "serviceAccount")
 
@@ -77,4 +80,14 @@ def _plain(item: Raw) -> Raw:
     for field in ("uid", "resourceVersion"):
         if reference:
             reference.pop(field, None)
-    return plain
+    kept = [f for f in finalizers_of(plain) if f not in _PROTECTIONS]
+    plain["metadata"]["finalizers"] = kept
+    return {key: _in_order(value) for key, value in plain.items()}
+
+
+def _in_order(value: Any) -> Any:
+    """Fields by name and without the empty ones, so that only what differs differs."""
+    if isinstance(value, dict):
+        ordered = {key: _in_order(value[key]) for key in sorted(value)}
+        return {key: found for key, found in ordered.items() if found not in ({}, [])}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
