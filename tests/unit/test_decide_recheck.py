@@ -1,0 +1,46 @@
+"""What is looked at again before a replica leaves: that replica, and blockers only."""
+
+from __future__ import annotations
+
+import pytest
+
+from csi_migration.decide.catalogue import CHECKS
+from csi_migration.decide.recheck import AGAIN, objections, of_one_replica
+from csi_migration.model.finding import Severity
+from csi_migration.model.objects import ordinals_of
+from csi_migration.model.snapshot import Snapshot
+from tests.unit import snapshots
+from tests.unit.snapshots import changed, healthy
+
+
+def of(ordinal: int, snapshot: Snapshot) -> Snapshot:
+    alone = of_one_replica(snapshots.statefulset(), ordinal)
+    return changed(snapshot, "statefulset/spec", alone["spec"])
+
+
+def test_a_sound_replica_may_leave() -> None:
+    assert list(objections(of(1, healthy()))) == []
+
+
+@pytest.mark.parametrize(("ordinal", "count"), [(0, 1), (1, 0)])
+def test_only_the_replica_in_question_counts(ordinal: int, count: int) -> None:
+    held = changed(healthy(), "claims/data-web-0/metadata/finalizers", ["shop.example/hold"])
+    found = list(objections(of(ordinal, held)))
+
+    assert len(found) == count
+    assert all(words.endswith("[volume-finalizers]") for words in found)
+
+
+def test_what_only_needs_acceptance_was_accepted_before() -> None:
+    assert list(objections(of(0, changed(healthy(), "controllers", None)))) == []
+
+
+def test_every_check_that_is_made_again_is_a_blocker() -> None:
+    found = {check.id: check.severity for check in CHECKS if check.id in AGAIN}
+
+    assert found.keys() == AGAIN
+    assert set(found.values()) == {Severity.BLOCKER}
+
+
+def test_a_set_of_one_replica_has_that_ordinal() -> None:
+    assert list(ordinals_of(of_one_replica(snapshots.statefulset(), 7))) == [7]
