@@ -15,7 +15,8 @@ from tests.unit.snapshots import changed, healthy
 
 def of(ordinal: int, snapshot: Snapshot) -> Snapshot:
     alone = of_one_replica(snapshots.statefulset(), ordinal)
-    return changed(snapshot, "statefulset/spec", alone["spec"])
+    found: Snapshot = changed(snapshot, "statefulset/spec", alone["spec"])
+    return found
 
 
 def test_a_sound_replica_may_leave() -> None:
