@@ -233,7 +233,6 @@ def healthy() -> Snapshot:
         budgets=(budget(1),),
         autoscalers=(),
         namespace={"metadata": metadata(NAMESPACE)},
-        controllers={"statefulset/web": statefulset()},
         namespace_claims={f"data-web-{o}": claim(o) for o in range(2)},
         quotas=(),
         volume_snapshots=(),

@@ -96,7 +96,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "controllers/replicationcontroller/other",
         replica_set({"app": "web"}),
     ),
-    ("selector-overlap", ACCEPT, "controllers", None),
+    ("selector-overlap", ACCEPT, "unseen_controllers", ("jobs.batch",)),
     ("pod-owners", BLOCKER, "pods/0/metadata/ownerReferences", []),
     ("pod-finalizers", BLOCKER, "pods/0/metadata/finalizers", ["shop.example/own"]),
     ("grace-period", NOTE, "pods/0/spec/terminationGracePeriodSeconds", 3600),
@@ -215,6 +215,17 @@ def test_a_paused_flux_is_a_note_with_the_line_to_change() -> None:
     assert (found.id, found.severity) == ("gitops", NOTE)
     line = "volumeClaimTemplates[data].spec.storageClassName: standard -> standard-rwo"
     assert line in found.resolution
+
+
+def test_an_overlap_is_seen_beside_a_kind_of_controller_that_cannot_be() -> None:
+    overlap = {"replicaset/other": replica_set({"matchLabels": snapshots.LABELS})}
+    found = told(replace(healthy(), controllers=overlap, unseen_controllers=("jobs.batch",)))
+
+    assert {(f.id, f.subject, f.severity) for f in found} == {
+        ("selector-overlap", "replicaset/other", BLOCKER),
+        ("selector-overlap", "statefulset/web", ACCEPT),
+    }
+    assert "Grant list jobs.batch." in {f.resolution for f in found}
 
 
 def test_every_check_has_a_misfit_here_or_beside() -> None:

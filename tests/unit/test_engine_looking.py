@@ -91,4 +91,28 @@ def test_what_the_identity_may_not_see_is_unknown(server: ApiServer, client: Cli
 
     around = Around(client, "shop")
     assert around.listed(resources.AUTOSCALERS) is None
-    assert around.controllers() is None
+    assert around.controllers() == (
+        {},
+        ("replicasets.apps", "daemonsets.apps", "jobs.batch", "replicationcontrollers"),
+    )
+
+
+def test_another_statefulset_of_the_same_labels_is_no_controller_of_the_pods(
+    server: ApiServer, client: Client
+) -> None:
+    server.answers += [allowed(yes=True) for _ in COMPLETING]
+    server.answers += [listed() for _ in range(4)]
+
+    assert Around(client, "shop").controllers() == ({}, ())
+    assert not [r for r in server.received if "/statefulsets" in r.path]
+
+
+def test_one_kind_that_cannot_be_seen_does_not_hide_what_the_others_hold(
+    server: ApiServer, client: Client
+) -> None:
+    hidden = [str(each) == "list jobs.batch" for each in COMPLETING]
+    server.answers += [allowed(yes=not each) for each in hidden]
+    server.answers += [listed({"metadata": {"name": "other"}}), listed(), listed()]
+
+    found, unseen = Around(client, "shop").controllers()
+    assert (list(found), unseen) == (["replicaset/other"], ("jobs.batch",))

@@ -20,29 +20,27 @@ from csi_migration.model.snapshot import Snapshot
 
 _LONG_GRACE_SECONDS = 600
 _DEFAULT_GRACE_SECONDS = 30
-_CANNOT_SEE = "other controllers of the namespace can't be seen"
 
 
 @check(
     "selector-overlap",
     Severity.BLOCKER,
     "no other controller's selector matches the replicas' pods",
-    looks_at="selectors of StatefulSets, ReplicaSets, ReplicationControllers, DaemonSets and Jobs",
-    source="kubernetes: controller/controller_ref_manager.go:ClaimPods",
+    looks_at="selectors of ReplicaSets, ReplicationControllers, DaemonSets and Jobs",
+    source="kubernetes: controller_ref_manager.go:ClaimPods; of another StatefulSet, "
+    "stateful_set.go:getPodsForStatefulSet takes the pods of its own name only",
     resolution="Make that controller's selector match its own pods only, or delete it.",
 )
 def selector_overlap(snapshot: Snapshot) -> Iterator[Problem]:
     """While the set is away its pods have no owner, and whoever selects them adopts them: a
     ReplicaSet would then delete those that it has too many of.
     """
-    if snapshot.controllers is None:
-        subject = f"statefulset/{snapshot.request.statefulset}"
-        yield unknown(
-            subject, _CANNOT_SEE, "Grant list on them; see deploy/rbac-user-cluster.yaml."
-        )
-    for name, controller in (snapshot.controllers or {}).items():
+    subject = f"statefulset/{snapshot.request.statefulset}"
+    for kind in snapshot.unseen_controllers:
+        yield unknown(subject, f"{kind} of its namespace can't be seen", f"Grant list {kind}.")
+    for name, controller in snapshot.controllers.items():
         taken = [pod for pod in snapshot.pods.values() if _selects(controller, pod)]
-        if taken and name != f"statefulset/{snapshot.request.statefulset}":
+        if taken:
             pods = ", ".join(name_of(pod) for pod in taken)
             yield Problem(name, f"its selector matches {pods} too, and it would adopt them")
 

@@ -45,7 +45,6 @@ READING: tuple[Permission, ...] = (
 
 COMPLETING: tuple[Permission, ...] = (
     *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=True),
-    *_grants("apps", "statefulsets", "list", namespaced=True),
     *_grants("apps", "replicasets", "list", namespaced=True),
     *_grants("apps", "daemonsets", "list", namespaced=True),
     *_grants("batch", "jobs", "list", namespaced=True),

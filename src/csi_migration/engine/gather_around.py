@@ -17,8 +17,8 @@ from csi_migration.model.errors import Locked, NeedsPerson
 from csi_migration.model.objects import Raw, name_of
 from csi_migration.model.snapshot import Request, Snapshot
 
+# No StatefulSets: their controller claims pods of its own set's name only.
 _CONTROLLERS = (
-    resources.STATEFULSETS,
     resources.REPLICA_SETS,
     resources.DAEMON_SETS,
     resources.JOBS,
@@ -35,8 +35,7 @@ class Around:
 
     def listed(self, resource: Resource) -> tuple[Raw, ...] | None:
         """All of them; None without the right to see them, none where the kind is not there."""
-        dotted = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        if f"list {dotted}" in self._refused:
+        if f"list {_dotted(resource)}" in self._refused:
             return None
         try:
             namespace = self._namespace if resource.namespaced else None
@@ -49,25 +48,32 @@ class Around:
         found = self.listed(resource)
         return None if found is None else {name_of(item): item for item in found}
 
-    def controllers(self) -> dict[str, Raw] | None:
-        """All that select pods, by `kind/name`; None unless all kinds can be seen."""
+    def controllers(self) -> tuple[dict[str, Raw], tuple[str, ...]]:
+        """All that adopt pods by a selector, by `kind/name`, and the kinds that can't be seen."""
         found: dict[str, Raw] = {}
+        unseen: list[str] = []
         for resource in _CONTROLLERS:
             items = self.listed(resource)
             if items is None:
-                return None
-            found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items}
-        return found
+                unseen.append(_dotted(resource))
+            found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items or ()}
+        return found, tuple(unseen)
+
+
+def _dotted(resource: Resource) -> str:
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 def with_surroundings(client: Client, snapshot: Snapshot) -> Snapshot:
     """The snapshot with everything around the set that may be seen."""
     namespace = snapshot.request.namespace
     around = Around(client, namespace)
+    controllers, unseen = around.controllers()
     return replace(
         snapshot,
         namespace=client.find(resources.NAMESPACES, namespace),
-        controllers=around.controllers(),
+        controllers=controllers,
+        unseen_controllers=unseen,
         quotas=around.listed(resources.QUOTAS),
         volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
         autoscalers=around.listed(resources.AUTOSCALERS),

@@ -93,10 +93,11 @@ class Snapshot:
         all_attachments: all VolumeAttachments of the cluster.
         csi_nodes: CSINode by node name.
         namespace: the set's Namespace object.
-        controllers: what owns pods by a selector in the namespace, by `kind/name`;
-            None when it could not be looked at.
+        controllers: what adopts pods by a selector in the namespace, by `kind/name`.
+        unseen_controllers: the kinds of these that could not be looked at
+            (`jobs.batch`).
         namespace_claims: all claims of the namespace, by name.
-        quotas: ResourceQuotas of the namespace; None as above.
+        quotas: ResourceQuotas of the namespace; None when they could not be looked at.
         volume_snapshots: VolumeSnapshots of the namespace; None as above.
         nodes: all nodes by name; None as above.
         csi_drivers: CSIDriver objects by name; None as above.
@@ -124,7 +125,8 @@ class Snapshot:
     budgets: tuple[Raw, ...] = ()
     autoscalers: tuple[Raw, ...] | None = None
     namespace: Raw | None = None
-    controllers: dict[str, Raw] | None = None
+    controllers: dict[str, Raw] = field(default_factory=dict)
+    unseen_controllers: tuple[str, ...] = ()
     namespace_claims: dict[str, Raw] = field(default_factory=dict)
     quotas: tuple[Raw, ...] | None = None
     volume_snapshots: tuple[Raw, ...] | None = None
