@@ -228,6 +228,26 @@ def test_an_overlap_is_seen_beside_a_kind_of_controller_that_cannot_be() -> None
     assert "Grant list jobs.batch." in {f.resolution for f in found}
 
 
+@pytest.mark.parametrize(
+    ("group", "kind", "pause"),
+    [
+        ("postgres-operator.crunchydata.com", "PostgresCluster", "spec.paused: true"),
+        ("acid.zalan.do", "postgresql", "scale its operator's Deployment to 0"),
+        ("upstream.pgv2.percona.com", "PostgresCluster", "scale its operator's Deployment to 0"),
+        ("monitoring.coreos.com", "Prometheus", "spec.paused: true"),
+        ("rabbitmq.com", "RabbitmqCluster", 'rabbitmq.com/pauseReconciliation: "true"'),
+        ("kafka.strimzi.io", "Kafka", 'strimzi.io/pause-reconciliation: "true"'),
+        ("elasticsearch.k8s.elastic.co", "Elasticsearch", 'eck.k8s.elastic.co/managed: "false"'),
+    ],
+)
+def test_an_owner_comes_with_its_own_operators_pause(group: str, kind: str, pause: str) -> None:
+    owners = [owner(kind, group)]
+    (found,) = told(changed(healthy(), "statefulset/metadata/ownerReferences", owners))
+
+    assert (found.id, found.severity) == ("set-owner", BLOCKER)
+    assert pause in found.resolution
+
+
 def test_every_check_has_a_misfit_here_or_beside() -> None:
     from tests.unit import test_decide_checks as beside
 

@@ -46,20 +46,21 @@ _FLUX_PAUSED = {
 _HELM_RELEASE = "meta.helm.sh/release-name"
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
-# Words in an owner's API group or in managed-by, and how that operator is paused.
+# Words in an owner's API group or in managed-by, and how that operator is paused. The first
+# that fits wins: Crunchy's group is postgres-operator.crunchydata.com.
 _OPERATORS = {
     "cnpg": "CloudNativePG: it works without StatefulSets; see who made this one",
+    "crunchydata": "set `spec.paused: true` on the PostgresCluster",
     "postgres-operator": "scale its operator's Deployment to 0",
-    "zalan": "scale the operator's Deployment to 0",
-    "percona": "scale the operator's Deployment to 0",
-    "crunchydata": "annotate the cluster `postgres-operator.crunchydata.com/paused`",
-    "strimzi": "annotate the cluster `strimzi.io/pause-reconciliation: true`",
-    "k8s.elastic": "annotate the cluster `eck.k8s.elastic.co/managed: false`",
-    "elastic-operator": "annotate the cluster `eck.k8s.elastic.co/managed: false`",
-    "rabbitmq": "label the cluster `rabbitmq.com/pauseReconciliation: true`",
+    "zalan": "scale its operator's Deployment to 0",
+    "percona": "scale its operator's Deployment to 0",
+    "strimzi": 'annotate the cluster `strimzi.io/pause-reconciliation: "true"`',
+    "k8s.elastic": 'annotate the cluster `eck.k8s.elastic.co/managed: "false"`',
+    "elastic-operator": 'annotate the cluster `eck.k8s.elastic.co/managed: "false"`',
+    "rabbitmq": 'label the cluster `rabbitmq.com/pauseReconciliation: "true"`',
     "mongodb": "scale its operator's Deployment to 0",
     "redis": "scale its operator's Deployment to 0",
-    "monitoring.coreos": "set `spec.paused: true`",
+    "monitoring.coreos": "set `spec.paused: true` on its owner",
     "prometheus-operator": "set `spec.paused: true` on its owner",
     "cassandra": "scale its operator's Deployment to 0",
     "mysql": "scale its operator's Deployment to 0",
