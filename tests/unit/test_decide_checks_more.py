@@ -33,8 +33,9 @@ def replica_set(selector: Any) -> dict[str, Any]:
 
 
 def quota(resource: str, hard: str, used: str = "0") -> dict[str, Any]:
-    status = {"hard": {OF_CLASS + resource: hard}, "used": {OF_CLASS + resource: used}}
-    return {"metadata": snapshots.metadata("room"), "status": status}
+    limits = {OF_CLASS + resource: hard}
+    status = {"hard": limits, "used": {OF_CLASS + resource: used}}
+    return {"metadata": snapshots.metadata("room"), "spec": {"hard": limits}, "status": status}
 
 
 def snapshot_of(claim: str, *, ready: bool) -> dict[str, Any]:
@@ -136,6 +137,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ("class-quota", BLOCKER, "quotas", (quota("persistentvolumeclaims", "1"),)),
     ("class-quota", BLOCKER, "quotas", (quota("requests.storage", "3Gi", "1536Mi"),)),
     ("class-quota", ACCEPT, "quotas", None),
+    ("class-quota", ACCEPT, "quotas", (quota("requests.storage", "9Gi") | {"status": {}},)),
     ("file-systems", WARNING, "volumes/pvc-0/spec/vsphereVolume/fsType", "ntfs"),
     ("mount-options", NOTE, "volumes/pvc-0/spec/mountOptions", ["noatime"]),
     ("class-expansion", NOTE, "classes/standard-rwo/allowVolumeExpansion", None),
@@ -215,6 +217,19 @@ def test_a_paused_flux_is_a_note_with_the_line_to_change() -> None:
     assert (found.id, found.severity) == ("gitops", NOTE)
     line = "volumeClaimTemplates[data].spec.storageClassName: standard -> standard-rwo"
     assert line in found.resolution
+
+
+@pytest.mark.parametrize(
+    "room", [quota("persistentvolumeclaims", "2"), quota("requests.storage", "2Gi")]
+)
+def test_a_quota_with_just_enough_room_passes(room: dict[str, Any]) -> None:
+    assert told(replace(healthy(), quotas=(room,))) == []
+
+
+def test_a_quota_of_another_class_that_is_not_counted_yet_is_none_of_ours() -> None:
+    other = {"hard": {"fast.storageclass.storage.k8s.io/requests.storage": "1Gi"}}
+    room = {"metadata": snapshots.metadata("room"), "spec": other, "status": {}}
+    assert told(replace(healthy(), quotas=(room,))) == []
 
 
 def test_an_overlap_is_seen_beside_a_kind_of_controller_that_cannot_be() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal, in_tree_pairs, pairs
 from csi_migration.decide.preflight import Problem, check, unknown
@@ -24,6 +25,7 @@ _NOTE = Severity.NOTE
 _BLOCK_MODES = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 _FILE_SYSTEMS = frozenset({"", "ext3", "ext4", "xfs"})
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+_COUNTED = "Wait until the quota's status tells what is used, and run preflight again."
 _SOURCE_PROTECTION = "snapshot.storage.kubernetes.io/pvc-as-source-protection"
 
 
@@ -204,13 +206,21 @@ def class_quota(snapshot: Snapshot) -> Iterator[Problem]:
     sizes = [parse_quantity(c["spec"]["resources"]["requests"]["storage"]) for c in claims]
     wanted = {"requests.storage": sum(sizes), "persistentvolumeclaims": len(claims)}
     for quota in snapshot.quotas or ():
-        status = quota.get("status") or {}
         for resource, needed in wanted.items():
-            limit = (status.get("hard") or {}).get(prefix + resource)
-            used = (status.get("used") or {}).get(prefix + resource, "0")
-            if limit is not None and parse_quantity(used) + needed > parse_quantity(limit):
-                message = f"{prefix}{resource} is {limit}, {used} used; all claims need {needed}"
-                yield Problem(f"resourcequota/{name_of(quota)}", message)
+            yield from _quota_problem(quota, prefix + resource, needed)
+
+
+def _quota_problem(quota: Raw, resource: str, needed: Fraction | int) -> Iterator[Problem]:
+    """Admission goes by the status, which is empty until the quota's controller has counted."""
+    subject, status = f"resourcequota/{name_of(quota)}", quota.get("status") or {}
+    limit = (status.get("hard") or {}).get(resource)
+    used = (status.get("used") or {}).get(resource)
+    if limit is not None and used is not None:
+        if parse_quantity(used) + needed > parse_quantity(limit):
+            message = f"{resource} is {limit}, {used} used; all claims need {needed}"
+            yield Problem(subject, message)
+    elif resource in (quota["spec"].get("hard") or {}):
+        yield unknown(subject, f"its controller has not counted {resource} yet", _COUNTED)
 
 
 @check(
