@@ -112,6 +112,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ("operator", ACCEPT, LABELS, {"app.kubernetes.io/managed-by": "rabbitmq-cluster-operator"}),
     ("gitops", ACCEPT, MARKS, {"argocd.argoproj.io/tracking-id": "x"}),
     ("gitops", ACCEPT, LABELS, {"kustomize.toolkit.fluxcd.io/name": "x"}),
+    ("gitops", WARNING, LABELS, {"kapp.k14s.io/app": "1700000000000000000"}),
     ("helm", WARNING, MARKS, {"meta.helm.sh/release-name": "db"}),
     ("namespace-stays", BLOCKER, "namespace/metadata/deletionTimestamp", "2026-01-01T00:00:00Z"),
     ("disruption-budget", ACCEPT, "budgets", (STALE_BUDGET,)),
@@ -207,16 +208,48 @@ def test_without_the_right_to_list_nodes_their_checks_cannot_tell() -> None:
     }
 
 
-def test_a_paused_flux_is_a_note_with_the_line_to_change() -> None:
-    marks = {
-        "kustomize.toolkit.fluxcd.io/name": "x",
-        "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
-    }
-    (found,) = told(changed(healthy(), LABELS, marks))
+FLUX_MARKS = [
+    ("kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/reconcile"),
+    ("helm.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/driftDetection"),
+]
+
+
+@pytest.mark.parametrize(("mark", "pausing"), FLUX_MARKS)
+def test_a_paused_flux_is_a_note_that_tells_what_to_change_and_not_to_suspend_it(
+    mark: str, pausing: str
+) -> None:
+    (found,) = told(changed(healthy(), LABELS, {mark: "x", pausing: "disabled"}))
 
     assert (found.id, found.severity) == ("gitops", NOTE)
     line = "volumeClaimTemplates[data].spec.storageClassName: standard -> standard-rwo"
     assert line in found.resolution
+    assert "uspend" not in found.resolution
+
+
+@pytest.mark.parametrize(
+    ("mark", "pausing"),
+    [(FLUX_MARKS[0][0], FLUX_MARKS[1][1]), (FLUX_MARKS[1][0], FLUX_MARKS[0][1])],
+)
+def test_a_mark_for_the_other_controller_of_flux_pauses_nothing(mark: str, pausing: str) -> None:
+    (found,) = told(changed(healthy(), LABELS, {mark: "x", pausing: "disabled"}))
+
+    assert (found.id, found.severity) == ("gitops", ACCEPT)
+    assert "uspend" in found.resolution
+
+
+def test_the_label_of_a_set_that_helm_installed_is_no_hint_at_argo_cd() -> None:
+    labelled = changed(healthy(), LABELS, {"app.kubernetes.io/instance": "shop"})
+    of_helm = changed(labelled, MARKS, {"meta.helm.sh/release-name": "shop"})
+
+    assert [(f.id, f.severity) for f in told(labelled)] == [("gitops", NOTE)]
+    assert [f.id for f in told(of_helm)] == ["helm"]
+
+
+def test_argo_cds_own_mark_says_it_once_beside_its_label() -> None:
+    labelled = changed(healthy(), LABELS, {"app.kubernetes.io/instance": "shop"})
+    tracked = changed(labelled, MARKS, {"argocd.argoproj.io/tracking-id": "shop:web"})
+
+    assert [(f.id, f.severity) for f in told(tracked)] == [("gitops", ACCEPT)]
 
 
 @pytest.mark.parametrize(

@@ -22,27 +22,36 @@ from csi_migration.model.snapshot import Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
+_NOTE = Severity.NOTE
 
-# Marks of tools that apply their manifests again by themselves.
+# Marks of tools that apply their manifests again by themselves, and how each is paused.
 _GITOPS_MARKS = {
-    "argocd.argoproj.io/tracking-id": "Argo CD",
-    "kustomize.toolkit.fluxcd.io/name": "Flux",
-    "helm.toolkit.fluxcd.io/name": "Flux",
-    "objectset.rio.cattle.io/hash": "Rancher Fleet",
-    "kapp.k14s.io/app": "kapp",
-    "app.oam.dev/name": "KubeVela",
+    "argocd.argoproj.io/tracking-id": (
+        "Argo CD",
+        "Switch off the Application's automated sync (`spec.syncPolicy.automated`)",
+    ),
+    "kustomize.toolkit.fluxcd.io/name": (
+        "Flux's kustomize-controller",
+        "Suspend its Kustomization (`flux suspend kustomization`)",
+    ),
+    "helm.toolkit.fluxcd.io/name": (
+        "Flux's helm-controller",
+        "Suspend its HelmRelease (`flux suspend helmrelease`)",
+    ),
+    "objectset.rio.cattle.io/hash": ("Rancher Fleet", "Pause the GitRepo (`spec.paused: true`)"),
+    "kapp.k14s.io/app": (
+        "kapp",
+        "If kapp-controller runs it, pause its App or PackageInstall (`spec.paused: true`)",
+    ),
+    "app.oam.dev/name": ("KubeVela", "Suspend the Application's workflow"),
 }
-_PAUSES = {
-    "Argo CD": "Switch off the Application's automated sync (`spec.syncPolicy.automated`)",
-    "Flux": "Suspend it (`flux suspend kustomization` or `flux suspend helmrelease`)",
-    "Rancher Fleet": "Pause the GitRepo (`spec.paused: true`)",
-    "kapp": "Keep its App from being reconciled (`spec.paused: true`)",
-    "KubeVela": "Suspend the Application's workflow",
+# Each of Flux's controllers leaves alone what bears its own mark, and knows no other's.
+_FLUX_PAUSES = {
+    "kustomize.toolkit.fluxcd.io/name": "kustomize.toolkit.fluxcd.io/reconcile",
+    "helm.toolkit.fluxcd.io/name": "helm.toolkit.fluxcd.io/driftDetection",
 }
-_FLUX_PAUSED = {
-    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
-    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
-}
+_KAPP = "kapp.k14s.io/app"
+_INSTANCE, _TRACKING = "app.kubernetes.io/instance", "argocd.argoproj.io/tracking-id"
 _HELM_RELEASE = "meta.helm.sh/release-name"
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -138,17 +147,38 @@ def gitops(snapshot: Snapshot) -> Iterator[Problem]:
     tool then stops. After the migration the old manifest can't be applied: templates are
     immutable.
     """
-    statefulset = snapshot.statefulset
-    marks = labels_of(statefulset) | annotations_of(statefulset)
-    for tool in sorted({_GITOPS_MARKS[mark] for mark in marks if mark in _GITOPS_MARKS}):
-        is_paused = tool == "Flux" and any(marks.get(k) == v for k, v in _FLUX_PAUSED.items())
-        yield Problem(
-            _subject(snapshot),
-            f"{tool} manages it{', and is paused for it' if is_paused else ''}",
-            f"{_PAUSES[tool]}; before you end the pause change at the source: "
-            f"{class_lines(snapshot)}.",
-            Severity.NOTE if is_paused else None,
-        )
+    marks = labels_of(snapshot.statefulset) | annotations_of(snapshot.statefulset)
+    for mark, (tool, pause) in _GITOPS_MARKS.items():
+        pausing = _FLUX_PAUSES.get(mark, "")
+        if mark in marks and marks.get(pausing) == "disabled":
+            yield _paused(snapshot, tool, pausing)
+        elif mark in marks:
+            # kapp's own command line sets its mark, too, and does nothing by itself.
+            weight = _WARNING if mark == _KAPP else None
+            yield _gitops_problem(snapshot, f"{tool} manages it", pause, weight)
+    if _INSTANCE in marks and not marks.keys() & {_TRACKING, _HELM_RELEASE}:
+        yield _perhaps_argo(snapshot, marks[_INSTANCE])
+
+
+def _paused(snapshot: Snapshot, tool: str, mark: str) -> Problem:
+    """The mark on the set itself is gone with the set, while a replica is swapped."""
+    message = f"{tool} manages it, and is paused for it by {mark}: disabled"
+    keep = "Leave that mark on, and see that the manifest at the source has it, too"
+    return _gitops_problem(snapshot, message, keep, _NOTE)
+
+
+def _perhaps_argo(snapshot: Snapshot, instance: str) -> Problem:
+    """Argo CD's label tracking uses a label that many others set."""
+    message = f"Argo CD may manage it, by its label {_INSTANCE}: {instance}"
+    look = f"If there is an Application {instance}, switch off its automated sync"
+    return _gitops_problem(snapshot, message, look, _NOTE)
+
+
+def _gitops_problem(
+    snapshot: Snapshot, message: str, pause: str, severity: Severity | None
+) -> Problem:
+    resolution = f"{pause}; before you end the pause change at the source: {class_lines(snapshot)}."
+    return Problem(_subject(snapshot), message, resolution, severity)
 
 
 @check(
