@@ -130,6 +130,12 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ("claim-sources", NOTE, "claims/data-web-0/spec/dataSource", {"kind": "VolumeSnapshot"}),
     ("claim-selectors", NOTE, "claims/data-web-0/spec/selector", {"matchLabels": {"a": "b"}}),
     ("beta-class", NOTE, "volumes/pvc-0/metadata/annotations", {snapshots.BETA_CLASS: "standard"}),
+    (
+        "beta-class",
+        NOTE,
+        "statefulset/spec/volumeClaimTemplates/0/metadata/annotations",
+        {snapshots.BETA_CLASS: "standard"},
+    ),
     ("claim-owners", WARNING, "claims/data-web-0/metadata/ownerReferences", [owner("Tenant", "a")]),
     ("leftover-claims", NOTE, "namespace_claims/data-web-7", snapshots.claim(7)),
     ("volume-snapshots", BLOCKER, "volume_snapshots", (snapshot_of("data-web-0", ready=False),)),

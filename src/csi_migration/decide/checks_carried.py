@@ -73,7 +73,7 @@ def access_modes(snapshot: Snapshot) -> Iterator[Problem]:
     "claim-sources",
     _NOTE,
     "no claim says what it was filled from",
-    looks_at="dataSource, dataSourceRef, selector and volumeAttributesClassName of claims",
+    looks_at="dataSource, dataSourceRef and volumeAttributesClassName of claims",
     source="kubernetes: a claim with volumeName binds to that volume only",
     resolution="Nothing, unless something reads these fields.",
 )
@@ -112,6 +112,10 @@ def claim_selectors(snapshot: Snapshot) -> Iterator[Problem]:
 )
 def beta_class(snapshot: Snapshot) -> Iterator[Problem]:
     """The annotation wins over the field; kept, it would put the claim back on the old class."""
+    for template in claim_templates_of(snapshot.statefulset):
+        if _BETA_CLASS in annotations_of(template):
+            message = f"annotation {_BETA_CLASS} of claim template {name_of(template)} goes"
+            yield Problem(f"statefulset/{snapshot.request.statefulset}", message)
     for claim, volume in pairs(snapshot):
         for kind, item in (("pvc", claim), ("pv", volume)):
             if _BETA_CLASS in annotations_of(item):
