@@ -143,8 +143,8 @@ def claim_owners(snapshot: Snapshot) -> Iterator[Problem]:
 @check(
     "leftover-claims",
     _NOTE,
-    "no claim of a replica that is no more is left",
-    looks_at="claims of the namespace named after the set, beyond its replicas",
+    "no claim of a replica that is no more is left on another class than the CSI class",
+    looks_at="claims of the namespace named after the set, beyond its replicas, and their class",
     source="kubernetes: statefulset.getPersistentVolumeClaimName",
     resolution="Delete them if nobody needs their data, or scale up before you migrate.",
 )
@@ -154,7 +154,9 @@ def leftover_claims(snapshot: Snapshot) -> Iterator[Problem]:
     for template in claim_templates_of(snapshot.statefulset):
         prefix = f"{name_of(template)}-{snapshot.request.statefulset}-"
         for name in sorted(snapshot.namespace_claims.keys() - own):
-            if name.startswith(prefix) and name.removeprefix(prefix).isdigit():
+            is_of_the_set = name.startswith(prefix) and name.removeprefix(prefix).isdigit()
+            is_csi = class_of(snapshot.namespace_claims[name]) == snapshot.request.csi_class
+            if is_of_the_set and not is_csi:
                 yield Problem(f"pvc/{name}", "it is of a replica that is no more, and stays")
 
 
