@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from csi_migration.decide.inventory import Lists, inventory_of
 from csi_migration.model.inventory import Inventory, Verdict
@@ -82,6 +84,75 @@ def test_a_set_that_is_partly_on_csi_is_to_be_resumed() -> None:
 
     assert (row.verdict, row.in_tree, row.csi) == (Verdict.PARTLY, 1, 1)
     assert "rolling-migration resume" in row.next
+    assert "if there is a working directory" in row.next
+    assert " preflight --kubeconfig admin.conf " in row.next
+
+
+def test_a_template_that_was_on_csi_from_the_start_makes_no_set_partly_migrated() -> None:
+    logs = changed(snapshots.statefulset()["spec"]["volumeClaimTemplates"][0], "metadata/name", "l")
+    templates = snapshots.statefulset()["spec"]["volumeClaimTemplates"]
+    both = changed(snapshots.statefulset(), "spec/volumeClaimTemplates", [*templates, logs])
+    second = [
+        changed(
+            changed(snapshots.claim(o), "metadata/name", f"l-web-{o}"), "spec/volumeName", f"l{o}"
+        )
+        for o in range(2)
+    ]
+    on_csi = {f"l{o}": snapshots.csi_volume(f"l{o}", f"fcd-l{o}") for o in range(2)}
+    (row,) = inventory_of(
+        lists(
+            statefulsets=(both,),
+            claims=(*healthy().claims.values(), *second),
+            volumes=healthy().volumes | on_csi,
+        )
+    ).sets
+
+    assert (row.in_tree, row.csi, row.verdict) == (2, 2, Verdict.BLOCKED)
+    assert "volumes-in-tree" in row.findings
+    assert "resume" not in row.next
+
+
+def test_a_set_scaled_to_nothing_keeps_its_volumes() -> None:
+    asleep = changed(snapshots.statefulset(), "spec/replicas", 0)
+    found = inventory_of(lists(statefulsets=(asleep,), pods=()))
+
+    (row,) = found.sets
+    assert (row.in_tree, row.scaled_away, row.replicas, row.size_bytes) == (0, 2, 0, 2 << 30)
+    assert "replicas-ready" in row.findings
+    assert found.loose == ()
+    told = inventory_text(found, width=140)
+    assert "0, 2 scaled away" in told
+    assert "2 more are of replicas that were scaled away." in told
+    assert json.loads(inventory_json(found))["sets"][0]["scaledAway"] == 2
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_volumes_of_replicas_that_are_no_more_are_told_apart(start: int) -> None:
+    spec = snapshots.statefulset()["spec"] | {"replicas": 1, "ordinals": {"start": start}}
+    smaller = changed(snapshots.statefulset(), "spec", spec)
+    found = inventory_of(lists(statefulsets=(smaller,)))
+
+    (row,) = found.sets
+    assert (row.in_tree, row.scaled_away, row.replicas) == (1, 1, 1)
+    assert found.loose == ()
+
+
+def test_a_migrated_set_with_volumes_of_replicas_scaled_away_is_not_to_be_resumed() -> None:
+    smaller = changed(snapshots.statefulset(), "spec/replicas", 1)
+    moved = healthy().volumes | {"pvc-0": snapshots.csi_volume("pvc-0", "fcd-0")}
+    (row,) = inventory_of(lists(statefulsets=(smaller,), volumes=moved)).sets
+
+    assert (row.in_tree, row.csi, row.scaled_away) == (0, 1, 1)
+    assert row.verdict is Verdict.BLOCKED
+
+
+def test_a_volume_whose_claim_is_gone_is_still_of_its_set() -> None:
+    found = inventory_of(lists(claims=(snapshots.claim(0),)))
+
+    (row,) = found.sets
+    assert (row.in_tree, row.released, row.verdict) == (1, 1, Verdict.BLOCKED)
+    assert found.loose == ()
+    assert "1, 1 released" in inventory_text(found)
 
 
 def test_a_set_without_in_tree_volumes_is_left_out() -> None:
@@ -98,8 +169,49 @@ def test_with_several_classes_the_person_chooses() -> None:
     assert row.next.endswith("--csi-storageclass CSI_STORAGECLASS")
 
 
+def with_second_class(default: str) -> dict[str, Raw]:
+    """Another CSI class, and the mark of a default on the one named."""
+    classes = healthy().classes | {
+        "fast": snapshots.storage_class("fast", "csi.vsphere.vmware.com"),
+        "standard-rwo": snapshots.storage_class("standard-rwo", "csi.vsphere.vmware.com"),
+    }
+    mark = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return classes | {default: changed(classes[default], "metadata/annotations", mark)}
+
+
+def test_of_several_classes_the_default_one_is_taken() -> None:
+    found = inventory_of(lists(classes=with_second_class("standard-rwo")))
+
+    assert (found.csi_class, found.sets[0].csi_class) == ("standard-rwo", "standard-rwo")
+    assert found.sets[0].next.endswith("--csi-storageclass standard-rwo")
+    assert "choose" not in inventory_text(found)
+
+
+def test_without_a_default_csi_class_nothing_is_said_of_the_class() -> None:
+    found = inventory_of(lists(classes=with_second_class("standard")))
+
+    assert (found.csi_class, found.sets[0].verdict) == ("", Verdict.READY)
+    assert "The cluster has 2 classes of the CSI driver: choose." in inventory_text(
+        found, width=140
+    )
+
+
+def test_a_cluster_without_a_csi_class_has_nothing_ready() -> None:
+    (row,) = inventory_of(lists(classes={"standard": healthy().classes["standard"]})).sets
+
+    assert (row.verdict, row.findings) == (Verdict.BLOCKED, ("classes",))
+
+
+def test_a_volume_under_the_name_to_come_is_seen() -> None:
+    taken = {"pvc-0-csi": snapshots.csi_volume("pvc-0-csi", "fcd-9")}
+    (row,) = inventory_of(lists(volumes=healthy().volumes | taken)).sets
+
+    assert row.findings == ("volume-names",)
+
+
 def test_volumes_of_no_set_are_counted_by_namespace() -> None:
-    loose = healthy().volumes | {"pvc-9": snapshots.volume(9)}
+    other = changed(snapshots.volume(9), "spec/claimRef/name", "data-other-0")
+    loose = healthy().volumes | {"pvc-9": other}
     found = inventory_of(lists(volumes=loose))
 
     assert [volume.name for volume in found.loose] == ["pvc-9"]
@@ -116,6 +228,55 @@ def test_a_second_volume_on_a_disk_is_seen_across_namespaces() -> None:
     assert row.findings == ("volume-paths",)
 
 
+ANY_VOLUME = st.tuples(
+    st.sampled_from(["data", "log", "data-web"]),
+    st.sampled_from(["web", "web-1", "gone"]),
+    st.integers(0, 4),
+    st.sampled_from(["in-tree", "csi"]),
+    st.sampled_from(["held", "claim gone", "no claim"]),
+)
+
+
+@given(
+    volumes=st.lists(ANY_VOLUME, max_size=12, unique_by=lambda each: each[:3]),
+    sets=st.dictionaries(st.sampled_from(["web", "web-1"]), st.integers(0, 3)),
+    start=st.integers(0, 2),
+)
+def test_every_in_tree_volume_is_in_one_row_or_of_no_set(
+    volumes: list[tuple[str, str, int, str, str]], sets: dict[str, int], start: int
+) -> None:
+    def statefulset(name: str, replicas: int) -> Raw:
+        made = changed(snapshots.statefulset(), "metadata/name", name)
+        template = made["spec"]["volumeClaimTemplates"][0]
+        both = [changed(template, "metadata/name", one) for one in ("data", "log")]
+        spec = {"replicas": replicas, "ordinals": {"start": start}, "volumeClaimTemplates": both}
+        found: Raw = changed(made, "spec", made["spec"] | spec)
+        return found
+
+    held, there, of_sets, of_nobody = [], {}, 0, set()
+    for number, (template, name, ordinal, kind, binding) in enumerate(volumes):
+        claim = f"{template}-{name}-{ordinal}"
+        volume = changed(snapshots.volume(number), "spec/claimRef/name", claim)
+        if binding == "no claim":
+            volume = changed(volume, "spec/claimRef", None)
+        if kind == "csi":
+            volume = snapshots.csi_volume(f"pvc-{number}", f"fcd-{number}")
+        if binding == "held":
+            named = changed(snapshots.claim(number), "metadata/name", claim)
+            held.append(named)
+        there[f"pvc-{number}"] = volume
+        is_known = name in sets and template != "data-web" and binding != "no claim"
+        of_sets += is_known and kind == "in-tree"
+        if kind == "in-tree" and not is_known:
+            of_nobody.add(f"pvc-{number}")
+    made = tuple(statefulset(name, replicas) for name, replicas in sets.items())
+    found = inventory_of(lists(statefulsets=made, claims=tuple(held), volumes=there))
+
+    told = [row.in_tree + row.scaled_away + row.released for row in found.sets]
+    assert (sum(told), {one.name for one in found.loose}) == (of_sets, of_nobody)
+    assert 0 not in told
+
+
 def many() -> Inventory:
     (row,) = inventory_of(lists()).sets
     blocked = replace(
@@ -124,7 +285,7 @@ def many() -> Inventory:
         verdict=Verdict.BLOCKED,
         findings=("set-steady", "replicas-ready", "claim-retention", "disruption-budget"),
     )
-    return Inventory("https://cluster:6443", ("standard-rwo",), (row, blocked), ())
+    return Inventory("https://cluster:6443", ("standard-rwo",), "standard-rwo", (row, blocked), ())
 
 
 def test_the_page_at_80_columns() -> None:

@@ -10,12 +10,15 @@ from functools import cached_property
 
 from csi_migration.decide.catalogue import findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal
+from csi_migration.decide.manifests import new_volume_name
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.inventory import Inventory, LooseVolume, SetRow, Verdict
 from csi_migration.model.objects import (
     CSI_DRIVER,
     Raw,
+    annotations_of,
+    claim_templates_of,
     class_of,
     is_ready,
     name_of,
@@ -25,7 +28,21 @@ from csi_migration.model.quantity import parse_quantity
 from csi_migration.model.snapshot import Request, Snapshot
 
 _TOOL = "statefulset-csi-migration-tool"
+# No class can be called so: names have no capitals.
 _PLACEHOLDER = "CSI_STORAGECLASS"
+_DEFAULT_MARKS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A volume by the ordinal in its claim's name; `held` if that claim is there and names it."""
+
+    ordinal: int
+    volume: Raw
+    held: bool
 
 
 @dataclass(frozen=True)
@@ -60,9 +77,27 @@ class Lists:
     def by_namespace(self) -> dict[str, dict[str, list[Raw]]]:
         """Every namespaced list, namespace by namespace."""
         found: dict[str, dict[str, list[Raw]]] = defaultdict(lambda: defaultdict(list))
-        for kind in ("statefulsets", "claims", "pods", "revisions", "budgets", "autoscalers"):
+        for kind in ("statefulsets", "pods", "revisions", "budgets", "autoscalers"):
             for item in getattr(self, kind):
                 found[item["metadata"]["namespace"]][kind].append(item)
+        return found
+
+    @cached_property
+    def claims_by_name(self) -> dict[str, dict[str, Raw]]:
+        """The claims of every namespace."""
+        found: dict[str, dict[str, Raw]] = defaultdict(dict)
+        for claim in self.claims:
+            found[claim["metadata"]["namespace"]][name_of(claim)] = claim
+        return found
+
+    @cached_property
+    def members(self) -> dict[tuple[str, str], list[Member]]:
+        """What could be a replica's volume, by namespace and `<template>-<set>`."""
+        found: dict[tuple[str, str], list[Member]] = defaultdict(list)
+        for namespace, claim, volume, held in _claimed(self):
+            stem, _, ordinal = claim.rpartition("-")
+            if ordinal.isdigit():
+                found[namespace, stem].append(Member(int(ordinal), volume, held))
         return found
 
     @cached_property
@@ -81,21 +116,30 @@ class Lists:
         items = self.classes.items()
         return tuple(sorted(name for name, c in items if c["provisioner"] == CSI_DRIVER))
 
+    @cached_property
+    def csi_class(self) -> str:
+        """The only one, or the one that is a default; empty if that does not tell one."""
+        names = self.csi_classes
+        if len(names) > 1:
+            names = tuple(name for name in names if _is_default(self.classes[name]))
+        return names[0] if len(names) == 1 else ""
+
 
 def inventory_of(lists: Lists) -> Inventory:
     """All sets, the best verdict first, and the in-tree volumes of nobody's."""
     rows, used = [], set[str]()
     for statefulset in lists.statefulsets:
-        snapshot = _snapshot(lists, statefulset)
-        own = _own_volumes(snapshot)
-        used |= {name_of(volume) for volume in own}
-        if any(is_in_tree(volume) for volume in own):
-            rows.append(_row(lists, snapshot, own))
+        members = _members(lists, statefulset)
+        in_tree = {name_of(m.volume) for each in members for m in each if is_in_tree(m.volume)}
+        used |= in_tree
+        if in_tree:
+            rows.append(_row(lists, statefulset, members))
     order = list(Verdict)
     rows.sort(key=lambda row: (order.index(row.verdict), row.namespace, row.name))
     return Inventory(
         cluster=lists.cluster,
         csi_classes=lists.csi_classes,
+        csi_class=lists.csi_class,
         sets=tuple(rows),
         loose=tuple(_loose_volumes(lists, used)),
     )
@@ -117,14 +161,21 @@ def path_of(volume: Raw) -> DiskPath | None:
 # One set -------------------------------------------------------------------------
 
 
-def _snapshot(lists: Lists, statefulset: Raw) -> Snapshot:
+def _members(lists: Lists, statefulset: Raw) -> list[list[Member]]:
+    """The volumes of each claim template, of whatever ordinal."""
+    namespace, name = statefulset["metadata"]["namespace"], name_of(statefulset)
+    stems = (f"{name_of(template)}-{name}" for template in claim_templates_of(statefulset))
+    return [lists.members.get((namespace, stem), []) for stem in stems]
+
+
+def _snapshot(lists: Lists, statefulset: Raw, intree_class: str) -> Snapshot:
     """What the checks look at, as far as lists of the whole cluster tell."""
     namespace, name = statefulset["metadata"]["namespace"], name_of(statefulset)
-    around = lists.by_namespace[namespace]
+    around, claims = lists.by_namespace[namespace], lists.claims_by_name[namespace]
     ordinals = {f"{name}-{ordinal}": ordinal for ordinal in ordinals_of(statefulset)}
-    claims = {name_of(claim): claim for claim in around["claims"]}
+    csi_class = lists.csi_class or _PLACEHOLDER
     snapshot = Snapshot(
-        request=Request(namespace, name, "", ""),
+        request=Request(namespace, name, intree_class, csi_class),
         server_version=lists.version,
         statefulset=statefulset,
         revisions={name_of(one): one for one in around["revisions"]},
@@ -141,7 +192,7 @@ def _snapshot(lists: Lists, statefulset: Raw) -> Snapshot:
     )
     wanted = [name for _, name in claims_by_ordinal(snapshot)]
     own = {name: claims[name] for name in wanted if name in claims}
-    return _with_classes(lists, replace(snapshot, claims=own, volumes=_volumes(lists, own)))
+    return replace(snapshot, claims=own, volumes=_volumes(lists, own))
 
 
 def _volumes(lists: Lists, claims: Mapping[str, Raw]) -> dict[str, Raw]:
@@ -152,70 +203,87 @@ def _volumes(lists: Lists, claims: Mapping[str, Raw]) -> dict[str, Raw]:
         if volume:
             path = path_of(volume)
             same = lists.by_path[path] if path else []
-            found |= {name_of(one): one for one in (volume, *same)}
+            to_come = lists.volumes.get(new_volume_name(volume))
+            found |= {name_of(one): one for one in (volume, *same, to_come) if one}
     return found
 
 
-def _with_classes(lists: Lists, snapshot: Snapshot) -> Snapshot:
-    """The classes that a person would most likely give."""
-    found = Counter(class_of(v) for v in _own_volumes(snapshot) if is_in_tree(v))
-    intree = found.most_common(1)[0][0] if found else ""
-    csi = lists.csi_classes[0] if lists.csi_classes else ""
-    return replace(snapshot, request=replace(snapshot.request, intree_class=intree, csi_class=csi))
-
-
-def _own_volumes(snapshot: Snapshot) -> list[Raw]:
-    names = (claim["spec"].get("volumeName", "") for claim in snapshot.claims.values())
-    return [snapshot.volumes[name] for name in names if name in snapshot.volumes]
-
-
-def _row(lists: Lists, snapshot: Snapshot, own: list[Raw]) -> SetRow:
-    request = snapshot.request
-    in_tree = [volume for volume in own if is_in_tree(volume)]
-    found = [finding for finding in findings(snapshot) if finding.forbids and finding.known]
-    verdict = _verdict(found, has_csi=_has_csi(own))
-    csi_class = lists.csi_classes[0] if len(lists.csi_classes) == 1 else ""
+def _row(lists: Lists, statefulset: Raw, members: list[list[Member]]) -> SetRow:
+    ordinals = ordinals_of(statefulset)
+    every = [member for each in members for member in each]
+    own = [m.volume for m in every if m.held and m.ordinal in ordinals]
+    in_tree = [member for member in every if is_in_tree(member.volume)]
+    snapshot = _snapshot(lists, statefulset, _commonest_class(m.volume for m in in_tree))
+    found = _findings(lists, snapshot)
+    verdict = _verdict(found, is_partly=_is_partly(members, ordinals))
     return SetRow(
-        namespace=request.namespace,
-        name=request.statefulset,
-        intree_class=request.intree_class,
-        csi_class=csi_class,
-        in_tree=len(in_tree),
-        csi=len(own) - len(in_tree),
-        size_bytes=sum(size_of(volume) for volume in in_tree),
+        namespace=snapshot.request.namespace,
+        name=snapshot.request.statefulset,
+        intree_class=snapshot.request.intree_class,
+        csi_class=lists.csi_class,
+        in_tree=sum(is_in_tree(volume) for volume in own),
+        csi=sum(not is_in_tree(volume) for volume in own),
+        scaled_away=sum(m.held and m.ordinal not in ordinals for m in in_tree),
+        released=sum(not m.held for m in in_tree),
+        size_bytes=sum(size_of(member.volume) for member in in_tree),
         ready=sum(is_ready(pod) for pod in snapshot.pods.values()),
-        replicas=len(ordinals_of(snapshot.statefulset)),
+        replicas=len(ordinals),
         verdict=verdict,
         findings=tuple(dict.fromkeys(finding.id for finding in found)),
-        next=_next(lists.places, request, csi_class, verdict),
+        next=_next(lists.places, snapshot.request, verdict),
     )
 
 
-def _has_csi(own: Iterable[Raw]) -> bool:
-    return any(volume["spec"].get("csi") for volume in own)
+def _commonest_class(volumes: Iterable[Raw]) -> str:
+    """The one that a person would most likely give."""
+    return Counter(map(class_of, volumes)).most_common(1)[0][0]
 
 
-def _verdict(found: list[Finding], *, has_csi: bool) -> Verdict:
-    if has_csi:
+def _findings(lists: Lists, snapshot: Snapshot) -> list[Finding]:
+    """What stands in the way; nothing about a class that only a person can choose."""
+    unchosen = f"storageclass/{_PLACEHOLDER}" if lists.csi_classes else ""
+    return [
+        finding
+        for finding in findings(snapshot)
+        if finding.forbids and finding.known and finding.subject != unchosen
+    ]
+
+
+def _is_partly(members: list[list[Member]], ordinals: range) -> bool:
+    """Whether a template has volumes of both kinds, as a migration that was begun leaves it.
+
+    A template that was on CSI from the start tells nothing, nor do replicas that were
+    scaled away before the others were migrated.
+    """
+    for each in members:
+        held = [member for member in each if member.held]
+        live = [member for member in held if member.ordinal in ordinals]
+        if len({is_in_tree(member.volume) for member in live or held}) > 1:
+            return True
+    return False
+
+
+def _verdict(found: list[Finding], *, is_partly: bool) -> Verdict:
+    if is_partly:
         return Verdict.PARTLY
     if any(finding.severity is Severity.BLOCKER for finding in found):
         return Verdict.BLOCKED
     return Verdict.TO_ACCEPT if found else Verdict.READY
 
 
-def _next(places: tuple[str, ...], request: Request, csi_class: str, verdict: Verdict) -> str:
-    if verdict is Verdict.PARTLY:
-        return (
-            f"{_TOOL} rolling-migration resume --working-directory DIRECTORY "
-            f"(of the migration of {request.namespace}/{request.statefulset} that was begun)"
-        )
+def _next(places: tuple[str, ...], request: Request, verdict: Verdict) -> str:
     words = (
         *(_TOOL, "preflight", *places),
         *("--sts-namespace", request.namespace, "--sts-name", request.statefulset),
         *("--intree-storageclass", request.intree_class),
-        *("--csi-storageclass", csi_class or _PLACEHOLDER),
+        *("--csi-storageclass", request.csi_class),
     )
-    return shlex.join(words)
+    if verdict is not Verdict.PARTLY:
+        return shlex.join(words)
+    return (
+        f"{_TOOL} rolling-migration resume --working-directory DIRECTORY "
+        f"(if there is a working directory of its migration; else: {shlex.join(words)})"
+    )
 
 
 # Volumes ---------------------------------------------------------------------------
@@ -224,6 +292,30 @@ def _next(places: tuple[str, ...], request: Request, csi_class: str, verdict: Ve
 def size_of(volume: Raw) -> int:
     """Its capacity in bytes."""
     return int(parse_quantity(volume["spec"]["capacity"]["storage"]))
+
+
+def _claimed(lists: Lists) -> Iterator[tuple[str, str, Raw, bool]]:
+    """Namespace and name of a claim, its volume, and whether the claim is there and has it.
+
+    A volume that no claim has still names the one that it was of: in the middle of a swap
+    that is all there is to tell whose it is.
+    """
+    held = set[str]()
+    for claim in lists.claims:
+        volume = lists.volumes.get(claim["spec"].get("volumeName", ""))
+        if volume:
+            held.add(name_of(volume))
+            yield claim["metadata"]["namespace"], name_of(claim), volume, True
+    for name, volume in lists.volumes.items():
+        reference = volume["spec"].get("claimRef") or {}
+        if name not in held and reference:
+            yield reference.get("namespace", ""), reference.get("name", ""), volume, False
+
+
+def _is_default(storage_class: Raw) -> bool:
+    """Kubernetes: component-helpers/storage/volume, IsDefaultAnnotation."""
+    marks = annotations_of(storage_class)
+    return any(marks.get(mark) == "true" for mark in _DEFAULT_MARKS)
 
 
 def _loose_volumes(lists: Lists, used: set[str]) -> Iterator[LooseVolume]:

@@ -21,10 +21,13 @@ class SetRow:
 
     Attributes:
         intree_class: the class of its in-tree volumes; the commonest if there are several.
-        csi_class: the class it could have; empty if the cluster has none or several.
-        in_tree: how many of its volumes are in-tree.
-        csi: how many are CSI volumes already.
-        size_bytes: of its in-tree volumes together.
+        csi_class: the class it could have: the only one of the CSI driver, or the default
+            one; empty if there is none.
+        in_tree: how many of its replicas' volumes are in-tree.
+        csi: how many of them are CSI volumes already.
+        scaled_away: how many in-tree volumes belong to replicas that are no more.
+        released: how many in-tree volumes were a claim's that is gone, or has another one.
+        size_bytes: of all these in-tree volumes together.
         ready: how many replicas are Ready.
         replicas: how many it should have.
         findings: ids of the checks that stand in the way of the verdict `ready`.
@@ -37,6 +40,8 @@ class SetRow:
     csi_class: str
     in_tree: int
     csi: int
+    scaled_away: int
+    released: int
     size_bytes: int
     ready: int
     replicas: int
@@ -47,8 +52,8 @@ class SetRow:
 
 @dataclass(frozen=True, slots=True)
 class LooseVolume:
-    """An in-tree volume that belongs to no StatefulSet; `namespace` and `claim` are empty
-    when no claim has it.
+    """An in-tree volume that belongs to no StatefulSet, and never did to one that is there;
+    `namespace` and `claim` are empty when it names no claim.
     """
 
     name: str
@@ -61,9 +66,15 @@ class LooseVolume:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All of a cluster, or of one namespace."""
+    """All of a cluster, or of one namespace.
+
+    Attributes:
+        csi_classes: the names of the CSI driver's classes.
+        csi_class: the one that the sets were looked at for; empty if nobody can tell.
+    """
 
     cluster: str
     csi_classes: tuple[str, ...]
+    csi_class: str
     sets: tuple[SetRow, ...]
     loose: tuple[LooseVolume, ...]

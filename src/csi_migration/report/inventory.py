@@ -44,6 +44,7 @@ def inventory_json(found: Inventory) -> str:
         "type": "inventory",
         "cluster": found.cluster,
         "csiClasses": found.csi_classes,
+        "csiClass": found.csi_class,
         "sets": sets,
         "looseVolumes": [camel(asdict(volume)) for volume in found.loose],
         "summary": {verdict.value: _count(found, verdict) for verdict in Verdict},
@@ -60,16 +61,23 @@ def size(count: int) -> str:
 
 
 def _cells(row: SetRow) -> tuple[str, ...]:
-    volumes = f"{row.in_tree}+{row.csi} CSI" if row.csi else str(row.in_tree)
     reasons = f": {', '.join(row.findings)}" if row.findings else ""
     return (
         f"{row.namespace}/{row.name}",
-        volumes,
+        _volumes(row),
         size(row.size_bytes),
         row.intree_class or "<none>",
         f"{row.ready}/{row.replicas}",
         f"{row.verdict.value}{reasons}",
     )
+
+
+def _volumes(row: SetRow) -> str:
+    """`2`, `1+1 CSI`, `0, 3 scaled away`."""
+    csi = f"+{row.csi} CSI" if row.csi else ""
+    away = f", {row.scaled_away} scaled away" if row.scaled_away else ""
+    released = f", {row.released} released" if row.released else ""
+    return f"{row.in_tree}{csi}{away}{released}"
 
 
 def _line(cells: tuple[str, ...], widths: list[int], width: int) -> str:
@@ -92,10 +100,13 @@ def _summary(found: Inventory, width: int) -> str:
     counts = ", ".join(f"{_count(found, v)} {v.value}" for v in Verdict if _count(found, v))
     total = sum(row.in_tree for row in found.sets)
     head = f"{len(found.sets)} StatefulSets with {total} in-tree volumes: {counts or 'none'}."
+    away = sum(row.scaled_away for row in found.sets)
+    kept = f"{away} more are of replicas that were scaled away." if away else ""
     first = next((row.next for row in found.sets), "")
     classes = len(found.csi_classes)
-    hint = "" if classes == 1 else f"The cluster has {classes} classes of the CSI driver: choose."
-    told = labelled("", " ".join(filter(None, (head, hint))), width=width)
+    hint = f"The cluster has {classes} classes of the CSI driver: choose."
+    words = (head, kept, "" if found.csi_class else hint)
+    told = labelled("", " ".join(filter(None, words)), width=width)
     return told + (f"Next: {first}\n" if first else "")
 
 
