@@ -33,7 +33,7 @@ def test_only_the_replica_in_question_counts(ordinal: int, count: int) -> None:
 
 
 def test_what_only_needs_acceptance_was_accepted_before() -> None:
-    assert list(objections(of(0, changed(healthy(), "controllers", None)))) == []
+    assert list(objections(of(0, changed(healthy(), "unseen_controllers", ("jobs.batch",))))) == []
 
 
 def test_every_check_that_is_made_again_is_a_blocker() -> None:

@@ -68,10 +68,12 @@ class Recheck:
         namespace = snapshot.request.namespace
         nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
         attachments = client.list(resources.VOLUME_ATTACHMENTS)
+        controllers, unseen = around.controllers()
         return replace(
             snapshot,
             namespace=client.find(resources.NAMESPACES, namespace),
-            controllers=around.controllers(),
+            controllers=controllers,
+            unseen_controllers=unseen,
             namespace_pods=tuple(client.list(resources.PODS, namespace)),
             quotas=around.listed(resources.QUOTAS),
             volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
