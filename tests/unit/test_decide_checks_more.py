@@ -271,6 +271,16 @@ def test_a_quota_with_just_enough_room_passes(room: dict[str, Any]) -> None:
     assert told(replace(healthy(), quotas=(room,))) == []
 
 
+def test_a_label_with_another_value_than_the_templates_is_told_with_both() -> None:
+    template = changed(
+        healthy(), f"revisions/{snapshots.REVISION}/data/spec/template/metadata/labels/role", "none"
+    )
+    labels = template.pods[0]["metadata"]["labels"]
+    found = told(changed(template, "pods/0/metadata/labels", labels | {"role": "primary"}))
+    assert [(f.id, f.severity) for f in found] == [("pods-as-template", NOTE)]
+    assert found[0].message == "it was given other things: label role=primary, not none"
+
+
 def test_a_quota_of_another_class_that_is_not_counted_yet_is_none_of_ours() -> None:
     other = {"hard": {"fast.storageclass.storage.k8s.io/requests.storage": "1Gi"}}
     room = {"metadata": snapshots.metadata("room"), "spec": other, "status": {}}

@@ -116,7 +116,7 @@ def pods_as_template(snapshot: Snapshot) -> Iterator[Problem]:
         revision = snapshot.revisions.get(labels_of(pod).get(REVISION_LABEL, ""))
         added = list(_added(pod, revision)) if revision else []
         if added:
-            yield Problem(f"pod/{name_of(pod)}", f"it was given more: {', '.join(added)}")
+            yield Problem(f"pod/{name_of(pod)}", f"it was given other things: {', '.join(added)}")
 
 
 def _added(pod: Raw, revision: Raw) -> Iterator[str]:
@@ -128,9 +128,12 @@ def _added(pod: Raw, revision: Raw) -> Iterator[str]:
     for one in pod["spec"].get("ephemeralContainers") or []:
         yield f"ephemeral container {one['name']}"
     own = (template.get("metadata") or {}).get("labels") or {}
-    added = labels_of(pod).keys() - own.keys() - {REVISION_LABEL}
-    yield from (f"label {key}" for key in sorted(added) if not _is_of_the_controller(key))
+    for key, value in sorted(labels_of(pod).items()):
+        if not _is_of_the_controller(key) and own.get(key) != value:
+            yield f"label {key}" if key not in own else f"label {key}={value}, not {own[key]}"
 
 
 def _is_of_the_controller(label: str) -> bool:
-    return label.startswith(("statefulset.kubernetes.io/", "apps.kubernetes.io/"))
+    return label == REVISION_LABEL or label.startswith(
+        ("statefulset.kubernetes.io/", "apps.kubernetes.io/")
+    )
