@@ -281,6 +281,12 @@ def test_a_label_with_another_value_than_the_templates_is_told_with_both() -> No
     assert found[0].message == "it was given other things: label role=primary, not none"
 
 
+def test_a_finished_snapshot_is_said_to_depend_on_the_disk() -> None:
+    (found,) = told(replace(healthy(), volume_snapshots=(snapshot_of("data-web-0", ready=True),)))
+    assert "depends on that disk" in found.message
+    assert "delete the snapshot" in found.resolution
+
+
 def test_a_quota_of_another_class_that_is_not_counted_yet_is_none_of_ours() -> None:
     other = {"hard": {"fast.storageclass.storage.k8s.io/requests.storage": "1Gi"}}
     room = {"metadata": snapshots.metadata("room"), "spec": other, "status": {}}

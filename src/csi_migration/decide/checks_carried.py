@@ -185,8 +185,8 @@ def volume_snapshots(snapshot: Snapshot) -> Iterator[Problem]:
         elif source in own:
             yield Problem(
                 f"volumesnapshot/{name_of(one)}",
-                f"it was taken of {source}, and stays as it is",
-                "Nothing: it is a copy of its own.",
+                f"it was taken of {source}, and depends on that disk, which stays",
+                "Nothing for the migration. Before you delete the new volume, delete the snapshot.",
                 _NOTE,
             )
     for claim in _own_claims(snapshot):
