@@ -258,15 +258,15 @@ def test_argo_cds_own_mark_says_it_once_beside_its_label() -> None:
     assert [(f.id, f.severity) for f in told(tracked)] == [("gitops", ACCEPT)]
 
 
-@pytest.mark.parametrize(
-    "room", [quota("persistentvolumeclaims", "2"), quota("requests.storage", "2Gi")]
-)
 def test_a_claim_left_over_that_is_on_the_csi_class_already_fits_a_later_scale_up() -> None:
     left = changed(snapshots.claim(7), "spec/storageClassName", "standard-rwo")
     claims = healthy().namespace_claims | {"data-web-7": left}
     assert told(replace(healthy(), namespace_claims=claims)) == []
 
 
+@pytest.mark.parametrize(
+    "room", [quota("persistentvolumeclaims", "2"), quota("requests.storage", "2Gi")]
+)
 def test_a_quota_with_just_enough_room_passes(room: dict[str, Any]) -> None:
     assert told(replace(healthy(), quotas=(room,))) == []
 
