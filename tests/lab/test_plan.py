@@ -115,14 +115,22 @@ def test_a_check_that_comes_to_fail_holds_the_next_replica_until_it_is_mended(
 ) -> None:
     made = trial(replicas=2)
     namespace = made.workload.namespace
-    hold = {"metadata": {"finalizers": ["shop.example/hold"]}}
+    second = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "backup", "namespace": namespace},
+        "spec": {
+            "containers": [{"name": "backup", "image": "lab/writer:1"}],
+            "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data-web-0"}}],
+            "nodeSelector": {"no": "node"},
+        },
+    }
     with started(made, *QUICK) as tool:
         await_words(tool, "web-1 delete-pod")
-        made.cluster.patch("Pod", "web-0", hold, namespace)
-        await_words(tool, "finalizer shop.example/hold keeps it from going away")
+        made.cluster.create(second)
+        await_words(tool, "pvc/data-web-0: pod backup uses it too [claims-unshared]")
         assert "deletionTimestamp" not in made.pods()["web-0"]["metadata"]
-        free: dict[str, Any] = {"metadata": {"finalizers": None}}
-        made.cluster.patch("Pod", "web-0", free, namespace)
+        made.cluster.delete("Pod", "backup", namespace)
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     made.assert_migrated()

@@ -25,11 +25,11 @@ def test_a_sound_replica_may_leave() -> None:
 
 @pytest.mark.parametrize(("ordinal", "count"), [(0, 1), (1, 0)])
 def test_only_the_replica_in_question_counts(ordinal: int, count: int) -> None:
-    held = changed(healthy(), "claims/data-web-0/metadata/finalizers", ["shop.example/hold"])
+    held = changed(healthy(), "claims/data-web-0/spec/accessModes", ["ReadWriteMany"])
     found = list(objections(of(ordinal, held)))
 
     assert len(found) == count
-    assert all(words.endswith("[volume-finalizers]") for words in found)
+    assert all(words.endswith("[access-modes]") for words in found)
 
 
 def test_what_only_needs_acceptance_was_accepted_before() -> None:
