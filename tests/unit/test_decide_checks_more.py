@@ -125,7 +125,16 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "statefulset/spec/volumeClaimTemplates/0/spec/storageClassName",
         "fast",
     ),
-    ("access-modes", BLOCKER, "claims/data-web-0/spec/accessModes", ["ReadWriteMany"]),
+    ("volume-phase", BLOCKER, "volumes/pvc-0/status/phase", "Failed"),
+    ("volume-phase", BLOCKER, "volumes/pvc-0/status/phase", "Released"),
+    (
+        "template-fits",
+        NOTE,
+        "statefulset/spec/volumeClaimTemplates/0/spec/resources",
+        {"requests": {"storage": "512Mi"}},
+    ),
+    ("template-fits", NOTE, "claims/data-web-0/spec/accessModes", ["ReadWriteOncePod"]),
+    ("template-fits", NOTE, "claims/data-web-0/spec/volumeMode", "Block"),
     ("access-modes", BLOCKER, "volumes/pvc-0/spec/accessModes", ["ReadOnlyMany"]),
     ("claim-sources", NOTE, "claims/data-web-0/spec/dataSource", {"kind": "VolumeSnapshot"}),
     ("claim-selectors", NOTE, "claims/data-web-0/spec/selector", {"matchLabels": {"a": "b"}}),
@@ -285,6 +294,23 @@ def test_a_finished_snapshot_is_said_to_depend_on_the_disk() -> None:
     (found,) = told(replace(healthy(), volume_snapshots=(snapshot_of("data-web-0", ready=True),)))
     assert "depends on that disk" in found.message
     assert "delete the snapshot" in found.resolution
+
+
+def test_claims_for_many_nodes_are_blocked_though_their_template_is_alike() -> None:
+    shared = ["ReadWriteMany"]
+    at = "statefulset/spec/volumeClaimTemplates/0/spec/accessModes"
+    snapshot = changed(changed(healthy(), "claims/data-web-0/spec/accessModes", shared), at, shared)
+    found = told(changed(snapshot, "claims/data-web-1/spec/accessModes", shared))
+    assert [(f.id, f.severity) for f in found] == [("access-modes", BLOCKER)] * 2
+
+
+def test_a_claim_says_how_it_is_unlike_its_template_and_one_of_the_same_size_says_nothing() -> None:
+    at = "statefulset/spec/volumeClaimTemplates/0/spec/resources"
+    same = changed(healthy(), at, {"requests": {"storage": "1024Mi"}})
+    grown = changed(healthy(), at, {"requests": {"storage": "512Mi"}})
+
+    assert told(same) == []
+    assert told(grown)[0].message == "unlike its template: it asks for 1Gi, not 512Mi"
 
 
 def test_a_quota_of_another_class_that_is_not_counted_yet_is_none_of_ours() -> None:

@@ -12,16 +12,19 @@ from csi_migration.model.objects import (
     CSI_DRIVER,
     Raw,
     annotations_of,
+    claim_name,
     claim_templates_of,
     class_of,
     finalizers_of,
     name_of,
+    ordinals_of,
     owners_of,
 )
 from csi_migration.model.quantity import parse_quantity
 from csi_migration.model.snapshot import Snapshot
 
 _NOTE = Severity.NOTE
+_FILE = "Filesystem"
 _BLOCK_MODES = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 _FILE_SYSTEMS = frozenset({"", "ext3", "ext4", "xfs"})
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
@@ -51,6 +54,46 @@ def template_classes(snapshot: Snapshot) -> Iterator[Problem]:
                 f"claim template {name_of(template)} is of class {found or '<default>'}, "
                 f"and will be of {snapshot.request.csi_class}",
             )
+
+
+@check(
+    "template-fits",
+    _NOTE,
+    "every claim is as its template has it",
+    looks_at="size, accessModes and volumeMode of claims and their volumeClaimTemplates",
+    source="kubernetes: stateful_set_utils.go:getPersistentVolumeClaims",
+    resolution="Nothing for the migration: the new claim is as the old one. Claims of replicas "
+    "to come are as the template says.",
+)
+def template_fits(snapshot: Snapshot) -> Iterator[Problem]:
+    """Who scales up later gets a claim unlike those that are there, such as the size from
+    before they grew.
+    """
+    for template in claim_templates_of(snapshot.statefulset):
+        for ordinal in ordinals_of(snapshot.statefulset):
+            name = claim_name(name_of(template), snapshot.request.statefulset, ordinal)
+            differing = list(_differing(template["spec"], snapshot.claims.get(name)))
+            if differing:
+                yield Problem(f"pvc/{name}", f"unlike its template: {'; '.join(differing)}")
+
+
+def _differing(wanted: Raw, claim: Raw | None) -> Iterator[str]:
+    if claim is None:
+        return
+    size = _size_asked(claim["spec"])
+    template_size = _size_asked(wanted) or size
+    if parse_quantity(template_size) != parse_quantity(size):
+        yield f"it asks for {size}, not {template_size}"
+    found, modes = claim["spec"]["accessModes"], wanted.get("accessModes") or []
+    if sorted(found) != sorted(modes):
+        yield f"its access modes are {', '.join(found)}, not {', '.join(modes)}"
+    mode, template_mode = (one.get("volumeMode") or _FILE for one in (claim["spec"], wanted))
+    if mode != template_mode:
+        yield f"its volumeMode is {mode}, not {template_mode}"
+
+
+def _size_asked(spec: Raw) -> str:
+    return str(((spec.get("resources") or {}).get("requests") or {}).get("storage", ""))
 
 
 @check(

@@ -103,6 +103,25 @@ def volumes_in_tree(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 @check(
+    "volume-phase",
+    _BLOCKER,
+    "no volume was given up by its controller",
+    looks_at="status.phase of every claim's volume",
+    source="kubernetes: persistentvolume/pv_controller.go:syncVolume",
+    resolution="Find out why in its status and events, and repair it first.",
+)
+def volume_phase(snapshot: Snapshot) -> Iterator[Problem]:
+    """A volume that is Released or Failed was lost to its claim once: its reclaiming may be
+    under way, which takes the disk away.
+    """
+    for _, volume in pairs(snapshot):
+        status = volume.get("status") or {}
+        if status.get("phase") in ("Released", "Failed"):
+            why = f": {status['message']}" if status.get("message") else ""
+            yield Problem(f"pv/{name_of(volume)}", f"it is {status['phase']}{why}")
+
+
+@check(
     "volume-paths",
     _BLOCKER,
     "every volume names its disk by a datastore path, once",
