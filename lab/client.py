@@ -61,6 +61,7 @@ _KINDS = {
     "StatefulSet": ("apis/apps/v1", "statefulsets", True),
     "StorageClass": ("apis/storage.k8s.io/v1", "storageclasses", False),
     "TriggerCsiFullSync": ("apis/cns.vmware.com/v1alpha1", "triggercsifullsyncs", False),
+    "VolumeSnapshot": ("apis/snapshot.storage.k8s.io/v1", "volumesnapshots", True),
     "VolumeAttachment": ("apis/storage.k8s.io/v1", "volumeattachments", False),
 }
 _MERGE_PATCH = "application/merge-patch+json"

@@ -4,12 +4,13 @@ preflight names exactly that. All on one healthy set, which is left as it was.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from lab.client import Object
+from lab.client import ApiError, Object
 from lab.waiting import until
 from tests.lab.labkit import Lab, Trial
 from tests.lab.misfitkit import (
@@ -119,15 +120,95 @@ def quota_counted(made: Trial) -> bool:
 
 @contextmanager
 def owned_claim(made: Trial) -> Iterator[None]:
+    with owned(made, CLAIM, "data-web-0"):
+        yield
+
+
+@contextmanager
+def owned_set(made: Trial) -> Iterator[None]:
+    with owned(made, SET, "web", controller=True):
+        yield
+
+
+@contextmanager
+def owned(made: Trial, kind: str, name: str, *, controller: bool = False) -> Iterator[None]:
     """By something that stands: the garbage collector takes along what has no owner left."""
     with created(body("v1", "ConfigMap", "tenant"))(made):
         uid = made.cluster.get("ConfigMap", "tenant", _space(made))["metadata"]["uid"]
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "tenant", "uid": uid}
-        owned = {"metadata": {"ownerReferences": [owner]}}
-        with patched(CLAIM, "data-web-0", owned, {"metadata": {"ownerReferences": None}})(made):
+        patch = {"metadata": {"ownerReferences": [owner | {"controller": controller}]}}
+        with patched(kind, name, patch, {"metadata": {"ownerReferences": None}})(made):
             yield
 
 
+@contextmanager
+def debugged(made: Trial) -> Iterator[None]:
+    """An ephemeral container never goes again; only a new pod is without it."""
+    debugger = {"name": "debugger", "image": "lab/writer:1"}
+    before = made.cluster.get(POD, "web-1", _space(made))["metadata"]["uid"]
+    patch = {"spec": {"ephemeralContainers": [debugger]}}
+    made.cluster.patch(POD, "web-1", patch, _space(made), "ephemeralcontainers")
+    try:
+        yield
+    finally:
+        made.cluster.delete(POD, "web-1", _space(made))
+        until("a pod without it", lambda: _is_another(made, before) and made.ready(), seconds=90)
+
+
+def _is_another(made: Trial, uid: str) -> bool:
+    found = made.cluster.find(POD, "web-1", _space(made))
+    return found is not None and found["metadata"]["uid"] != uid
+
+
+@contextmanager
+def snapshot_begun(made: Trial) -> Iterator[None]:
+    """In a cluster that has VolumeSnapshots, which the lab's has not."""
+    source = {"source": {"persistentVolumeClaimName": "data-web-0"}}
+    one = body("snapshot.storage.k8s.io/v1", "VolumeSnapshot", "nightly", spec=source)
+    with created(SNAPSHOTS, ready=_snapshots_served)(made), created(one)(made):
+        yield
+
+
+def _snapshots_served(made: Trial) -> bool:
+    try:
+        return made.cluster.list("VolumeSnapshot", _space(made)) == []
+    except ApiError:
+        return False
+
+
+TOOL = "statefulset-csi-migration-tool"
+BACKUP = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {
+        "name": "csi-migration-web-backup-0",
+        "labels": {"app.kubernetes.io/managed-by": TOOL},
+        "annotations": {f"{TOOL}/statefulset": "web", f"{TOOL}/chunk": "0"},
+    },
+}
+_ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+SNAPSHOTS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "volumesnapshots.snapshot.storage.k8s.io",
+        # Without it no such definition is taken in a group under k8s.io.
+        "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
+    },
+    "spec": {
+        "group": "snapshot.storage.k8s.io",
+        "scope": "Namespaced",
+        "names": {"kind": "VolumeSnapshot", "plural": "volumesnapshots"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": _ANYTHING},
+            }
+        ],
+    },
+}
 BUDGET = {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}}
 ROOM = {"hard": {f"{OF_CLASS}persistentvolumeclaims": "1"}}
 OTHER_POD = {
@@ -175,6 +256,10 @@ MISFITS = [
     ),
     misfit("pod-finalizers", patched(POD, "web-0", HOLD, FREE)),
     misfit("pods-as-template label", labelled(POD, "web-0", {"role": "primary"})),
+    misfit("pods-as-template ephemeral container", debugged),
+    misfit("set-owner a controller", owned_set),
+    misfit("volume-snapshots one begun", snapshot_begun),
+    misfit("unfinished-migration by its backup", created(BACKUP)),
     misfit(
         "operator by its label",
         labelled(SET, "web", {"app.kubernetes.io/managed-by": "cnpg-operator"}),
@@ -281,3 +366,22 @@ MISFITS = [
 @pytest.mark.parametrize("each", MISFITS, ids=lambda each: each.name)
 def test_preflight_names_exactly_the_misfit(healthy: Trial, usual: set[str], each: Misfit) -> None:
     assert_named(healthy, each, usual)
+
+
+def test_a_paused_flux_does_not_forbid_the_migration(healthy: Trial) -> None:
+    marks = {f"{FLUX}name": "shop", f"{FLUX}reconcile": "disabled"}
+    with labelled(SET, "web", marks)(healthy):
+        run = healthy.preflight("-o", "json")
+
+    assert run.exit_code == 0, str(run)
+    told = [one for one in json.loads(run.stdout)["findings"] if one["id"] == "gitops"]
+    assert [one["severity"] for one in told] == ["note"]
+
+
+def test_another_set_with_the_same_labels_is_no_misfit(healthy: Trial, usual: set[str]) -> None:
+    other = body("apps/v1", SET, "other", spec=replica_set(0) | {"serviceName": "other"})
+    with created(other)(healthy):
+        run = healthy.preflight("-o", "json")
+
+    assert run.exit_code == 0, str(run)
+    assert named(run) == usual
