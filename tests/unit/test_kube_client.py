@@ -201,6 +201,12 @@ def test_list_whose_token_expired_starts_again_in_one_page(
     assert server.received[-1].query == {}
 
 
+def test_of_every_page_only_what_is_wanted_is_kept(server: ApiServer, client: Client) -> None:
+    server.answers = [page(["a", "b"], "t1"), page(["c"])]
+    kept = client.list(PODS, keep=lambda item: {"kept": item["name"]})
+    assert kept == [{"kept": "a"}, {"kept": "b"}, {"kept": "c"}]
+
+
 def test_list_of_nothing_is_empty(server: ApiServer, client: Client) -> None:
     server.answers = [Reply(body={"metadata": {}, "items": None})]
     assert client.list(VOLUMES, fields="metadata.name=x") == []

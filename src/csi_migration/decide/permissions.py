@@ -58,18 +58,20 @@ COMPLETING: tuple[Permission, ...] = (
 """What only makes preflight complete: without it, a check says that it can't tell."""
 
 INVENTORY: tuple[Permission, ...] = (
-    *_grants("apps", "statefulsets", "list", namespaced=False),
-    *_grants("apps", "controllerrevisions", "list", namespaced=False),
-    *_grants("", "pods", "list", namespaced=False),
-    *_grants("", "persistentvolumeclaims", "list", namespaced=False),
+    *_grants("apps", "statefulsets", "list", namespaced=True),
+    *_grants("apps", "controllerrevisions", "list", namespaced=True),
+    *_grants("", "pods", "list", namespaced=True),
+    *_grants("", "persistentvolumeclaims", "list", namespaced=True),
     *_grants("", "persistentvolumes", "list", namespaced=False),
     *_grants("", "nodes", "list", namespaced=False),
-    *_grants("policy", "poddisruptionbudgets", "list", namespaced=False),
-    *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=False),
+    *_grants("policy", "poddisruptionbudgets", "list", namespaced=True),
+    *_grants("autoscaling", "horizontalpodautoscalers", "list", namespaced=True),
     *_grants("storage.k8s.io", "storageclasses", "list", namespaced=False),
     *_grants("storage.k8s.io", "csinodes", "list", namespaced=False),
 )
-"""What `inventory` lists, in all namespaces (deploy/rbac-inventory.yaml)."""
+"""What `inventory` lists (deploy/rbac-inventory.yaml): what is namespaced in all namespaces,
+or in the only one that was asked for.
+"""
 
 WRITING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "create delete patch", namespaced=True),

@@ -42,10 +42,16 @@ def _pages(
     items: list[dict[str, Any]] = []
     page = request
     while True:
-        answer = json.loads(transport.send(page))
-        found = answer.get("items") or []
+        found, listed = _page(transport, page)
         items += map(keep, found) if keep else found
-        token = answer["metadata"].get("continue")
+        # A page of whole objects is not to wait in memory for the next one.
+        del found
+        token = listed.get("continue")
         if not token:
-            return items, answer["metadata"].get("resourceVersion", "")
+            return items, listed.get("resourceVersion", "")
         page = replace(request, query={**request.query, "continue": token})
+
+
+def _page(transport: Transport, page: Request) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    answer = json.loads(transport.send(page))
+    return answer.get("items") or [], answer["metadata"]
