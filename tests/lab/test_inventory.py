@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from lab.client import Object
+from lab.waiting import until
 from tests.conftest import StartTrial
-from tests.lab.labkit import Trial
+from tests.lab.adversarykit import TOOL, mark
+from tests.lab.interruptkit import QUICK, await_words, begun, held
+from tests.lab.labkit import Trial, finish
 from tests.lab.refusalkit import told
+
+RBAC = "rbac.authorization.k8s.io/v1"
+NAMESPACED = "statefulset-csi-migration-tool-namespace"
+INVENTORY = "statefulset-csi-migration-tool-inventory"
+CONFINED = "confined-inventory"
 
 
 def inventory(made: Trial, *extra: str) -> dict[str, Any]:
@@ -16,6 +28,50 @@ def inventory(made: Trial, *extra: str) -> dict[str, Any]:
     assert run.exit_code == 0, str(run)
     found: dict[str, Any] = json.loads(run.stdout)
     return found
+
+
+def requests_since(made: Trial, line: int) -> list[Object]:
+    """What the tool asked the cluster for since then, by the API server's audit log."""
+    lines = made.lab.layout.audit_log(made.where).read_text().splitlines()[line:]
+    entries: list[Object] = [json.loads(each) for each in lines]
+    return [each for each in entries if each["user"]["username"] == TOOL and "objectRef" in each]
+
+
+@contextmanager
+def confined_to(made: Trial, namespace: str) -> Iterator[None]:
+    """The tool's identity may list what is namespaced in that namespace alone."""
+    bindings = [made.cluster.get("ClusterRoleBinding", name) for name in (NAMESPACED, INVENTORY)]
+    rule = {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["list"]}
+    role = cluster_object("ClusterRole", rules=[rule])
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    subjects = bindings[0]["subjects"]
+    of_classes = {"roleRef": reference | {"name": CONFINED}, "subjects": subjects}
+    of_namespace = {"roleRef": reference | {"name": NAMESPACED}, "subjects": subjects}
+    here = cluster_object("RoleBinding", **of_namespace)
+    here["metadata"]["namespace"] = namespace
+    for body in (role, cluster_object("ClusterRoleBinding", **of_classes), here):
+        made.cluster.create(body)
+    try:
+        for name in (NAMESPACED, INVENTORY):
+            made.cluster.delete("ClusterRoleBinding", name)
+        until("rights are gone", lambda: made.inventory().exit_code == 8)
+        until("rights are there", lambda: made.inventory("-n", namespace).exit_code == 0)
+        yield
+    finally:
+        for binding in bindings:
+            again = {"metadata": {"name": binding["metadata"]["name"]}}
+            made.cluster.create(
+                {"apiVersion": RBAC, "kind": "ClusterRoleBinding"}
+                | again
+                | {key: binding[key] for key in ("roleRef", "subjects")}
+            )
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            made.cluster.delete(kind, CONFINED)
+        until("all rights are back", lambda: made.inventory().exit_code == 0)
+
+
+def cluster_object(kind: str, **members: Any) -> Object:
+    return {"apiVersion": RBAC, "kind": kind, "metadata": {"name": CONFINED}, **members}
 
 
 def test_every_set_is_there_with_a_command_that_works(trial: StartTrial) -> None:
@@ -65,3 +121,60 @@ def test_who_may_not_list_is_told_what_is_missing(trial: StartTrial) -> None:
     assert run.exit_code == 8, str(run)
     assert "may not list statefulsets.apps" in told(run)
     assert "rbac-inventory.yaml" in told(run)
+
+
+def test_only_reads_are_sent(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    line = mark(made)
+    inventory(made, "-n", made.workload.namespace)
+
+    verbs = {(each["verb"], each["objectRef"]["resource"]) for each in requests_since(made, line)}
+    assert ("list", "persistentvolumes") in verbs
+    writes = {(verb, kind) for verb, kind in verbs if verb not in ("get", "list")}
+    assert writes == {("create", "selfsubjectaccessreviews")}
+
+
+def test_a_set_scaled_down_keeps_its_volumes(trial: StartTrial) -> None:
+    made = trial(replicas=2)
+    namespace = made.workload.namespace
+    made.scaled(1)
+    smaller = inventory(made, "-n", namespace)
+    made.scaled(0)
+    asleep = inventory(made, "-n", namespace)
+    made.scaled(2)
+
+    assert [(row["inTree"], row["scaledAway"]) for row in smaller["sets"]] == [(1, 1)]
+    assert [(row["inTree"], row["scaledAway"]) for row in asleep["sets"]] == [(0, 2)]
+    assert "replicas-ready" in asleep["sets"][0]["findings"]
+    assert smaller["looseVolumes"] == asleep["looseVolumes"] == []
+
+
+def test_a_set_that_a_stopped_migration_left_mixed_is_to_be_resumed(trial: StartTrial) -> None:
+    made = trial(replicas=2)
+    namespace = made.workload.namespace
+    with begun(made, *QUICK) as tool:
+        with held(made, "Pod", "web-1"):
+            await_words(tool, "web-1 pod-gone: waiting")
+            tool.signal(signal.SIGTERM)
+            await_words(tool, "Stopping at the next safe point")
+        assert finish(tool).exit_code == 5
+
+    (row,) = inventory(made, "-n", namespace)["sets"]
+    assert (row["verdict"], row["inTree"], row["csi"]) == ("partly on CSI", 1, 1)
+    assert "rolling-migration resume" in row["next"]
+    done = made.resume()
+    assert done.exit_code == 0, str(done)
+    assert inventory(made, "-n", namespace)["sets"] == []
+    made.assert_migrated()
+
+
+def test_rights_in_one_namespace_suffice_to_look_at_that_one(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    namespace = made.workload.namespace
+    with confined_to(made, namespace):
+        elsewhere = made.inventory()
+        found = inventory(made, "-n", namespace)
+
+    assert elsewhere.exit_code == 8, str(elsewhere)
+    assert "may not list" in told(elsewhere)
+    assert [row["name"] for row in found["sets"]] == ["web"]
