@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_migration.decide.inventory import Lists, inventory_of
+from csi_migration.engine.inventory_keeping import Sharing, slim, slim_pod, slim_volume
 from csi_migration.model.inventory import Inventory, Verdict
 from csi_migration.report.inventory import inventory_json, inventory_text, size
 from csi_migration.report.style import Paint
@@ -153,6 +154,48 @@ def test_a_volume_whose_claim_is_gone_is_still_of_its_set() -> None:
     assert (row.in_tree, row.released, row.verdict) == (1, 1, Verdict.BLOCKED)
     assert found.loose == ()
     assert "1, 1 released" in inventory_text(found)
+
+
+def listed(field: str, items: list[Raw]) -> Lists:
+    by_name = {item["metadata"]["name"]: item for item in items}
+    return lists(**{field: by_name if field == "volumes" else tuple(items)})
+
+
+def kept(item: Raw, how: Any) -> Raw:
+    found: Raw = Sharing().shared(how(item))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "path", "value", "check"),
+    [
+        ("claims", "metadata/finalizers", ["shop.example/own"], "volume-finalizers"),
+        ("claims", "metadata/deletionTimestamp", "2026-01-01T00:00:00Z", "claims-bound"),
+        ("claims", "spec/accessModes", ["ReadWriteMany"], "access-modes"),
+        ("claims", "status/capacity/storage", "2Gi", "claims-settled"),
+        ("claims", "status/phase", "Lost", "claims-bound"),
+        ("pods", "status/conditions/0/status", "False", "replicas-ready"),
+        ("pods", "metadata/ownerReferences", [], "pod-owners"),
+        ("pods", "metadata/finalizers", ["shop.example/own"], "pod-finalizers"),
+        ("volumes", "spec/accessModes", ["ReadWriteMany"], "access-modes"),
+        ("volumes", "spec/vsphereVolume/volumePath", "nowhere", "volume-paths"),
+        ("volumes", "spec/storageClassName", "other", "volumes-in-tree"),
+    ],
+)
+def test_the_checks_say_the_same_of_what_is_kept_of_an_object(
+    field: str, path: str, value: Any, check: str
+) -> None:
+    make, how = {
+        "claims": (snapshots.claim, slim),
+        "pods": (snapshots.pod, slim_pod),
+        "volumes": (snapshots.volume, slim_volume),
+    }[field]
+    items = [make(0), changed(make(1), path, value)]
+    whole, slimmed = listed(field, items), listed(field, [kept(item, how) for item in items])
+
+    (row,) = inventory_of(whole).sets
+    assert inventory_of(slimmed).sets == (row,)
+    assert check in row.findings
 
 
 def test_a_set_without_in_tree_volumes_is_left_out() -> None:
