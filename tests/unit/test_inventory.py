@@ -259,6 +259,7 @@ def test_volumes_of_no_set_are_counted_by_namespace() -> None:
 
     assert [volume.name for volume in found.loose] == ["pvc-9"]
     assert "1 in-tree volumes belong to no StatefulSet: shop 1." in inventory_text(found)
+    assert "look before you delete any." in inventory_text(found, width=140)
     elsewhere = inventory_of(lists(volumes=loose, namespace="other"))
     assert elsewhere.loose == ()
 

@@ -15,6 +15,7 @@ from csi_migration.report.wrapping import WIDTH, labelled
 _PLAIN = Paint()
 _TITLES = ("STATEFULSET", "VOLUMES", "SIZE", "CLASS", "READY", "VERDICT")
 _GAP = "  "
+_LOOK_FIRST = "A set that is away for a migration has no row: look before you delete any."
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -93,7 +94,7 @@ def _loose(volumes: tuple[LooseVolume, ...], width: int) -> str:
     by_namespace = Counter(volume.namespace or "(no claim)" for volume in volumes)
     told = ", ".join(f"{name} {count}" for name, count in sorted(by_namespace.items()))
     head = f"{len(volumes)} in-tree volumes belong to no StatefulSet: {told}."
-    return labelled("", head, width=width)
+    return labelled("", f"{head} {_LOOK_FIRST}", width=width)
 
 
 def _summary(found: Inventory, width: int) -> str:
