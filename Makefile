@@ -16,7 +16,7 @@ TOGETHER := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test programs mutations torture docs go-test check format \
+.PHONY: help venv demo test unit lab-test programs mutations torture fuzz docs go-test check format \
 	lock clean
 
 help: ## Say what there is to make
@@ -53,6 +53,11 @@ mutations: $(STAMP) ## Break the tool on purpose and see which tests notice
 # make torture [CASES=N] [SEED=S] [JSON=FILE] [SHARD=i/n] [JOBS=n] [SCENARIO=name] [CASE=name]
 torture: $(STAMP) ## Kill and fault the tool at each of its requests (hours; CASES=N samples)
 	$(BIN)/python -m tests.torture $(foreach option,CASES SEED JSON SHARD JOBS SCENARIO CASE,\
+		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
+
+# make fuzz [SETS=N] [SEED=S] [JSON=FILE] [JOBS=n]
+fuzz: $(STAMP) ## Try StatefulSets at random: migrated whole, or refused for what is true (an hour)
+	$(BIN)/python -m tests.fuzz $(foreach option,SETS SEED JSON JOBS,\
 		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
 
 docs: $(STAMP) ## Write docs/checks.md anew from the checks themselves

@@ -129,14 +129,14 @@ class Inspection:
             old_path=old_path,
             disk_id=disk_id,
             judgement=self._judge(name, self._path(disk_id, old_path) if disk_id else old_path),
-            disk_there=_flat_file(self._layout, old_path) is not None,
+            disk_there=flat_file(self._layout, old_path) is not None,
         )
 
     def _judge(self, claim: str, path: str) -> Judgement:
         # The ledger first: a record that is written between the two reads is
         # then on the disk but not in the ledger, which is no loss.
         ledger = _lines(self._layout.evidence / "records" / self._workload.namespace / claim)
-        flat = _flat_file(self._layout, path)
+        flat = flat_file(self._layout, path)
         return judge(_lines(flat) if flat else [], ledger)
 
     def _path(self, disk_id: str, old_path: str) -> str:
@@ -160,7 +160,7 @@ class Inspection:
 _EVENT_LOGS = ("second-writers", "io-errors", "corrupt")
 
 
-def _flat_file(layout: Layout, path: str) -> Path | None:
+def flat_file(layout: Layout, path: str) -> Path | None:
     """The file with a VMDK's bytes, or None when it is gone."""
     datastore, _, file = path.removeprefix("[").partition("] ")
     folder = layout.vcenter / "datastores" / str(DATASTORES.index(datastore))
