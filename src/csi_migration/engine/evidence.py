@@ -8,13 +8,11 @@ from dataclasses import replace
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import resources
 from csi_migration.model.evidence import ClaimEvidence, Evidence
-from csi_migration.model.objects import Raw, name_of
+from csi_migration.model.objects import Raw, by_name, vm_uuid_of
 from csi_migration.model.plan import ClaimPlan, MigrationPlan
 from csi_migration.vsphere import inventory
 from csi_migration.vsphere.disks import held_by
 from csi_migration.vsphere.inventory import Hardware
-
-_PROVIDER = "vsphere://"
 
 
 def gather(systems: Systems, plan: MigrationPlan, statefulset: Raw | None) -> Evidence:
@@ -24,8 +22,8 @@ def gather(systems: Systems, plan: MigrationPlan, statefulset: Raw | None) -> Ev
         ToolError: something could not be read.
     """
     client, namespace = systems.client, plan.namespace
-    pods = _by_name(client.list(resources.PODS, namespace, labels=plan.selector))
-    claims = _by_name(client.list(resources.CLAIMS, namespace))
+    pods = by_name(client.list(resources.PODS, namespace, labels=plan.selector))
+    claims = by_name(client.list(resources.CLAIMS, namespace))
     planned = (claim for replica in plan.replicas for claim in replica.claims)
     own = {replica.pod for replica in plan.replicas}
     return Evidence(
@@ -82,10 +80,4 @@ def _machines(systems: Systems, nodes: Iterable[str]) -> dict[str, str]:
 
 
 def _uuid(systems: Systems, node: str) -> str:
-    found = systems.client.find(resources.NODES, node) or {"spec": {}}
-    said = str(found["spec"].get("providerID") or "")
-    return said.removeprefix(_PROVIDER).lower() if said.startswith(_PROVIDER) else ""
-
-
-def _by_name(items: list[Raw]) -> dict[str, Raw]:
-    return {name_of(item): item for item in items}
+    return vm_uuid_of(systems.client.find(resources.NODES, node) or {"spec": {}})

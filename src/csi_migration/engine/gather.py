@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from csi_migration.decide.catalogue import findings
@@ -16,14 +17,12 @@ from csi_migration.kube import Client, NotFound, Resource, resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.errors import AuthenticationFailed, UsageError
 from csi_migration.model.finding import Finding, Severity
-from csi_migration.model.objects import Raw, name_of, ordinals_of
+from csi_migration.model.objects import Raw, by_name, name_of, ordinals_of, vm_uuid_of
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, Machine, Request, Snapshot
 from csi_migration.vsphere.disks import held_by
 from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from csi_migration.vsphere.privileges import missing, needed
-
-_PROVIDER = "vsphere://"
 
 
 def take_snapshot(systems: Systems, request: Request) -> Snapshot:
@@ -35,7 +34,12 @@ def take_snapshot(systems: Systems, request: Request) -> Snapshot:
     """
     snapshot = with_surroundings(systems.client, _kubernetes(systems.client, request))
     snapshot = with_disks(systems, snapshot)
-    snapshot = replace(snapshot, vcenters=systems.vcenters, unverified=systems.unverified)
+    snapshot = replace(
+        snapshot,
+        missing_privileges=_missing_privileges(systems, snapshot),
+        vcenters=systems.vcenters,
+        unverified=systems.unverified,
+    )
     if any(finding.severity is Severity.BLOCKER for finding in findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet
     return replace(snapshot, dry_runs=dry_runs(systems.client, snapshot))
@@ -71,7 +75,7 @@ def _kubernetes(client: Client, request: Request) -> Snapshot:
             request=request,
             server_version=client.version(),
             statefulset=statefulset,
-            revisions=_by_name(
+            revisions=by_name(
                 client.list(resources.CONTROLLER_REVISIONS, namespace, labels=selector)
             ),
             pods=own,
@@ -100,38 +104,33 @@ def _statefulset(client: Client, request: Request) -> Raw:
 
 def _with_volumes(client: Client, snapshot: Snapshot) -> Snapshot:
     wanted = {name for _, name in claims_by_ordinal(snapshot)}
-    claims = _by_name(client.list(resources.CLAIMS, snapshot.request.namespace))
+    claims = by_name(client.list(resources.CLAIMS, snapshot.request.namespace))
     snapshot = replace(
         snapshot,
         claims={name: claim for name, claim in claims.items() if name in wanted},
         namespace_claims=claims,
-        volumes=_by_name(client.list(resources.VOLUMES)),
+        volumes=by_name(client.list(resources.VOLUMES)),
     )
     found = tuple(client.list(resources.VOLUME_ATTACHMENTS))
-    own = {claim["spec"].get("volumeName") for claim in snapshot.claims.values()}
-    return replace(
-        snapshot,
-        all_attachments=found,
-        attachments=tuple(
-            one for one in found if one["spec"]["source"].get("persistentVolumeName") in own
-        ),
+    own = {claim["spec"].get("volumeName", "") for claim in snapshot.claims.values()}
+    return replace(snapshot, all_attachments=found, attachments=attachments_of(found, own))
+
+
+def attachments_of(found: Iterable[Raw], volumes: Collection[str]) -> tuple[Raw, ...]:
+    """Those of the VolumeAttachments that are of these volumes."""
+    return tuple(
+        one for one in found if one["spec"]["source"].get("persistentVolumeName") in volumes
     )
 
 
 def _classes(client: Client, request: Request) -> dict[str, Raw]:
     names = {request.intree_class, request.csi_class}
-    found = (client.find(resources.STORAGE_CLASSES, name) for name in sorted(names))
-    return _by_name([item for item in found if item])
+    return by_name(client.find(resources.STORAGE_CLASSES, name) for name in sorted(names))
 
 
 def _csi_nodes(client: Client, pods: dict[int, Raw]) -> dict[str, Raw]:
     names = {pod["spec"].get("nodeName", "") for pod in pods.values()} - {""}
-    found = (client.find(resources.CSI_NODES, name) for name in sorted(names))
-    return _by_name([item for item in found if item])
-
-
-def _by_name(items: list[Raw]) -> dict[str, Raw]:
-    return {name_of(item): item for item in items}
+    return by_name(client.find(resources.CSI_NODES, name) for name in sorted(names))
 
 
 # vCenter ------------------------------------------------------------------------
@@ -153,7 +152,6 @@ def with_disks(systems: Systems, snapshot: Snapshot) -> Snapshot:
         vcenter_version=systems.session.about.api_version,
         disks={name: look for name, look in looks.items() if look is not None},
         unreadable_machines=hardware.unreadable,
-        missing_privileges=_missing_privileges(systems, looks),
     )
 
 
@@ -208,8 +206,8 @@ def _attachment(found: Attachment) -> DiskAttachment:
     )
 
 
-def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> tuple[str, ...]:
-    files = [look.file for look in looks.values() if look and look.file]
+def _missing_privileges(systems: Systems, snapshot: Snapshot) -> tuple[str, ...]:
+    files = [look.file for look in snapshot.disks.values() if look.file]
     if not files:
         return ()
     checks = needed(systems.session, sorted({file.datastore_id for file in files}))
@@ -218,13 +216,12 @@ def _missing_privileges(systems: Systems, looks: dict[str, DiskLook | None]) -> 
 
 
 def _machines(snapshot: Snapshot, found: dict[str, NodeMachine]) -> dict[str, Machine]:
-    """The VM of each node: by the uuid in its providerID (cloud-provider-vsphere), or the
-    VM of its name, for a node that says nothing mostly bears it.
+    """The VM of each node: by its uuid, or the VM of its name, for a node that says nothing
+    mostly bears it.
     """
-    by_name = {machine.name: machine for machine in found.values()}
+    by_their_name = {machine.name: machine for machine in found.values()}
     machines = {}
     for name, node in (snapshot.nodes or {}).items():
-        uuid = str(node["spec"].get("providerID") or "").removeprefix(_PROVIDER).lower()
-        if one := found.get(uuid) or by_name.get(name):
+        if one := found.get(vm_uuid_of(node)) or by_their_name.get(name):
             machines[name] = Machine(one.name, one.hardware, one.has_disk_uuid)
     return machines

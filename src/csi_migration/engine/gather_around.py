@@ -14,7 +14,7 @@ from csi_migration.engine.cluster_backup import refuse_if_there
 from csi_migration.engine.lease import Lease
 from csi_migration.kube import Client, NotFound, Resource, resources
 from csi_migration.model.errors import Locked, NeedsPerson
-from csi_migration.model.objects import Raw, name_of
+from csi_migration.model.objects import Raw, by_name, name_of
 from csi_migration.model.snapshot import Request, Snapshot
 
 # No StatefulSets: their controller claims pods of its own set's name only.
@@ -46,7 +46,7 @@ class Around:
     def by_name(self, resource: Resource) -> dict[str, Raw] | None:
         """The same by name."""
         found = self.listed(resource)
-        return None if found is None else {name_of(item): item for item in found}
+        return None if found is None else by_name(found)
 
     def controllers(self) -> tuple[dict[str, Raw], tuple[str, ...]]:
         """All that adopt pods by a selector, by `kind/name`, and the kinds that can't be seen."""
@@ -59,6 +59,19 @@ class Around:
             found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items or ()}
         return found, tuple(unseen)
 
+    def onto(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with what may change at any time; `with_surroundings` adds the rest."""
+        controllers, unseen = self.controllers()
+        return replace(
+            snapshot,
+            namespace=self._client.find(resources.NAMESPACES, self._namespace),
+            controllers=controllers,
+            unseen_controllers=unseen,
+            quotas=self.listed(resources.QUOTAS),
+            volume_snapshots=self.listed(resources.VOLUME_SNAPSHOTS),
+            csi_drivers=self.by_name(resources.CSI_DRIVERS),
+        )
+
 
 def _dotted(resource: Resource) -> str:
     return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
@@ -66,20 +79,12 @@ def _dotted(resource: Resource) -> str:
 
 def with_surroundings(client: Client, snapshot: Snapshot) -> Snapshot:
     """The snapshot with everything around the set that may be seen."""
-    namespace = snapshot.request.namespace
-    around = Around(client, namespace)
-    controllers, unseen = around.controllers()
+    around = Around(client, snapshot.request.namespace)
     return replace(
-        snapshot,
-        namespace=client.find(resources.NAMESPACES, namespace),
-        controllers=controllers,
-        unseen_controllers=unseen,
-        quotas=around.listed(resources.QUOTAS),
-        volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
+        around.onto(snapshot),
         autoscalers=around.listed(resources.AUTOSCALERS),
         nodes=around.by_name(resources.NODES),
         csi_nodes=around.by_name(resources.CSI_NODES) or snapshot.csi_nodes,
-        csi_drivers=around.by_name(resources.CSI_DRIVERS),
         unfinished=tuple(_unfinished(client, snapshot.request)),
     )
 

@@ -18,7 +18,7 @@ from csi_migration.engine.inventory_keeping import (
 from csi_migration.kube import Client, Resource, resources
 from csi_migration.model.errors import AuthenticationFailed
 from csi_migration.model.inventory import Inventory
-from csi_migration.model.objects import CSI_DRIVER, Raw, name_of
+from csi_migration.model.objects import CSI_DRIVER, Raw, by_name
 
 
 def take_inventory(
@@ -43,10 +43,7 @@ def _lists(client: Client, places: tuple[str, ...], namespace: str | None) -> Li
         found = client.list(resource, where, keep=lambda item: sharing.shared(keep(item)))
         return tuple(found)
 
-    def by_name(resource: Resource, keep: Callable[[Raw], Raw]) -> dict[str, Raw]:
-        return {name_of(item): item for item in listed(resource, keep)}
-
-    volumes = by_name(resources.VOLUMES, slim_volume)
+    volumes = by_name(listed(resources.VOLUMES, slim_volume))
     return Lists(
         cluster=client.server,
         version=client.version(),
@@ -59,9 +56,9 @@ def _lists(client: Client, places: tuple[str, ...], namespace: str | None) -> Li
         budgets=listed(resources.DISRUPTION_BUDGETS, slim),
         autoscalers=listed(resources.AUTOSCALERS, slim),
         volumes={n: v for n, v in volumes.items() if _is_vsphere(v)},
-        classes=by_name(resources.STORAGE_CLASSES, slim),
-        nodes=by_name(resources.NODES, slim_node),
-        csi_nodes=by_name(resources.CSI_NODES, slim),
+        classes=by_name(listed(resources.STORAGE_CLASSES, slim)),
+        nodes=by_name(listed(resources.NODES, slim_node)),
+        csi_nodes=by_name(listed(resources.CSI_NODES, slim)),
     )
 
 

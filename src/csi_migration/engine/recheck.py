@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
 from csi_migration.decide import recheck
-from csi_migration.engine.gather import with_disks
+from csi_migration.engine.gather import attachments_of, with_disks
 from csi_migration.engine.gather_around import Around
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
-from csi_migration.model.objects import Raw, claim_templates_of, class_of, name_of, uid_of
+from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_of, uid_of
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
@@ -40,7 +40,7 @@ class Recheck:
         namespace = run.plan.namespace
         statefulset = client.find(resources.STATEFULSETS, run.plan.statefulset, namespace)
         pod = client.find(resources.PODS, replica.pod, namespace)
-        claims = _named([client.find(resources.CLAIMS, c.name, namespace) for c in replica.claims])
+        claims = by_name(client.find(resources.CLAIMS, c.name, namespace) for c in replica.claims)
         if pod is None or not _as_backed_up(replica, claims):
             return None
         alone = recheck.of_one_replica(statefulset or run.plan.original, replica.ordinal)
@@ -59,32 +59,20 @@ class Recheck:
             revisions={},
             pods={replica.ordinal: pod},
             claims=claims,
-            volumes=_named([client.find(resources.VOLUMES, c.old_volume) for c in replica.claims]),
-            classes=_named([client.find(resources.STORAGE_CLASSES, name) for name in names]),
+            volumes=by_name(client.find(resources.VOLUMES, c.old_volume) for c in replica.claims),
+            classes=by_name(client.find(resources.STORAGE_CLASSES, name) for name in names),
         )
 
     def _surrounded(self, snapshot: Snapshot) -> Snapshot:
-        client, around = self._run.systems.client, self._around
-        namespace = snapshot.request.namespace
+        client, namespace = self._run.systems.client, snapshot.request.namespace
         nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
         attachments = client.list(resources.VOLUME_ATTACHMENTS)
-        controllers, unseen = around.controllers()
         return replace(
-            snapshot,
-            namespace=client.find(resources.NAMESPACES, namespace),
-            controllers=controllers,
-            unseen_controllers=unseen,
+            self._around.onto(snapshot),
             namespace_pods=tuple(client.list(resources.PODS, namespace)),
-            quotas=around.listed(resources.QUOTAS),
-            volume_snapshots=around.listed(resources.VOLUME_SNAPSHOTS),
-            nodes=_named([client.find(resources.NODES, node) for node in nodes]),
-            csi_nodes=_named([client.find(resources.CSI_NODES, node) for node in nodes]),
-            csi_drivers=around.by_name(resources.CSI_DRIVERS),
-            attachments=tuple(
-                one
-                for one in attachments
-                if one["spec"]["source"].get("persistentVolumeName") in snapshot.volumes
-            ),
+            nodes=by_name(client.find(resources.NODES, node) for node in nodes),
+            csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),
+            attachments=attachments_of(attachments, snapshot.volumes),
         )
 
 
@@ -98,7 +86,3 @@ def _request(run: Run) -> Request:
         class_of(claim_templates_of(item)[0]) for item in (plan.original, plan.statefulset_manifest)
     )
     return Request(plan.namespace, plan.statefulset, intree, csi, run.options.window)
-
-
-def _named(items: Iterable[Raw | None]) -> dict[str, Raw]:
-    return {name_of(item): item for item in items if item is not None}

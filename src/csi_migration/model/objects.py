@@ -6,6 +6,7 @@ not know, and a StatefulSet that lost a field of its template restarts every pod
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 Raw = dict[str, Any]
@@ -17,12 +18,19 @@ FIELD_MANAGER = "statefulset-csi-migration-tool"
 
 REVISION_LABEL = "controller-revision-hash"
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+_PROVIDER = "vsphere://"
+
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
 
 
 def name_of(item: Raw) -> str:
     """The object's name."""
     return str(item["metadata"]["name"])
+
+
+def by_name(items: Iterable[Raw | None]) -> dict[str, Raw]:
+    """Those of the objects that are there, by name."""
+    return {name_of(item): item for item in items if item is not None}
 
 
 def uid_of(item: Raw) -> str:
@@ -70,6 +78,15 @@ def is_ready(pod: Raw) -> bool:
     conditions = pod.get("status", {}).get("conditions") or []
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
     return ready and not is_terminating(pod)
+
+
+def vm_uuid_of(node: Raw) -> str:
+    """The BIOS uuid of the node's VM; empty for a node that does not say.
+
+    (cloud-provider-vsphere: `vsphere://UUID` in a node's providerID.)
+    """
+    said = str(node["spec"].get("providerID") or "")
+    return said.removeprefix(_PROVIDER).lower() if said.startswith(_PROVIDER) else ""
 
 
 def class_of(claim_or_volume: Raw) -> str:
