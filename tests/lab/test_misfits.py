@@ -18,6 +18,7 @@ from tests.lab.misfitkit import (
     annotated,
     assert_named,
     created,
+    found_anyhow,
     labelled,
     misfit,
     named,
@@ -44,10 +45,7 @@ def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tria
 
 @pytest.fixture(scope="module")
 def usual(healthy: Trial) -> set[str]:
-    """What is found on the healthy set, too: nothing that forbids it."""
-    run = healthy.preflight("-o", "json")
-    assert run.exit_code == 0, str(run)
-    return named(run)
+    return found_anyhow(healthy)
 
 
 def body(version: str, kind: str, name: str, **fields: Object) -> Object:

@@ -17,7 +17,15 @@ import pytest
 from lab.client import Object
 from lab.manifests import Workload
 from tests.lab.labkit import Lab, Trial
-from tests.lab.misfitkit import Misfit, Plant, assert_named, created, misfit, named, volume_of
+from tests.lab.misfitkit import (
+    Misfit,
+    Plant,
+    assert_named,
+    created,
+    found_anyhow,
+    misfit,
+    volume_of,
+)
 from tests.lab.proxy import Answer, Request
 from tests.lab.vcenter_proxy import VCenterProxy
 
@@ -71,10 +79,7 @@ def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reto
 
 @pytest.fixture(scope="module")
 def usual(healthy: Retold) -> set[str]:
-    """What is found on the healthy set, too: nothing that forbids it."""
-    run = healthy.preflight("-o", "json")
-    assert run.exit_code == 0, str(run)
-    return named(run)
+    return found_anyhow(healthy)
 
 
 def path_of(made: Trial) -> str:

@@ -15,7 +15,15 @@ from lab.objects import CSI_DRIVER
 from lab.waiting import until
 from tests.lab.interruptkit import paused
 from tests.lab.labkit import Lab, Trial
-from tests.lab.misfitkit import Misfit, Plant, assert_named, misfit, named, on_volume, patched
+from tests.lab.misfitkit import (
+    Misfit,
+    Plant,
+    assert_named,
+    found_anyhow,
+    misfit,
+    on_volume,
+    patched,
+)
 from tests.lab.refusalkit import standing
 
 NODE, CSI_NODE, ATTACHMENT = "Node", "CSINode", "VolumeAttachment"
@@ -34,10 +42,7 @@ def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tria
 
 @pytest.fixture(scope="module")
 def usual(healthy: Trial) -> set[str]:
-    """What is found on the healthy set, too: nothing that forbids it."""
-    run = healthy.preflight("-o", "json")
-    assert run.exit_code == 0, str(run)
-    return named(run)
+    return found_anyhow(healthy)
 
 
 def node_of(made: Trial) -> str:
