@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from typing import Any
 
 import click
 
 from csi_migration.cli import options
+from csi_migration.cli.page import on_stdout
+
+# A file or a pager has room for the reasons.
+_PIPE_WIDTH = 140
 
 
 @click.command()
@@ -32,14 +33,11 @@ def inventory(**arguments: Any) -> None:
     from csi_migration.engine.inventory import take_inventory
     from csi_migration.engine.places import workload_client
     from csi_migration.report.inventory import inventory_json, inventory_text
-    from csi_migration.report.style import Paint, use_colour
 
     with workload_client(options.places_of(arguments)) as client:
         found = take_inventory(client, options.cluster_words(arguments), arguments["namespace"])
     if arguments["output"] == "json":
         click.echo(inventory_json(found), nl=False)
         return
-    paint = Paint(use_colour(sys.stdout, "auto", os.environ))
-    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 140
     wide = arguments["output"] == "wide"
-    click.echo(inventory_text(found, width=width, paint=paint, wide=wide), nl=False)
+    click.echo(inventory_text(found, wide=wide, **on_stdout(_PIPE_WIDTH)), nl=False)

@@ -22,7 +22,7 @@ PLACES = (
 )
 """The parameters that say where the systems are, and whom to trust there."""
 
-_PLACES: tuple[Callable[[Any], Any], ...] = (
+_CLUSTER: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--kubeconfig",
         help="Kubeconfig of the admin cluster, or of the cluster that runs the StatefulSet "
@@ -41,6 +41,10 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
         help="Secret that holds the user cluster's kubeconfig "
         "[default: CLUSTER_NAME/admin/admin.conf]",
     ),
+)
+
+_PLACES: tuple[Callable[[Any], Any], ...] = (
+    *_CLUSTER,
     click.option(
         "--vcenter-config",
         type=click.Path(path_type=Path),
@@ -58,9 +62,6 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
         help="SHA-1 or SHA-256 of vCenter's certificate",
     ),
 )
-
-
-_CLUSTER_PLACES = 4
 
 
 def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
@@ -141,7 +142,7 @@ def places(command: Command) -> Command:
 
 def cluster_places(command: Command) -> Command:
     """Add those of them that say where the cluster is; vCenter is not asked."""
-    return _with(command, _PLACES[:_CLUSTER_PLACES])
+    return _with(command, _CLUSTER)
 
 
 def cluster_words(arguments: dict[str, Any]) -> tuple[str, ...]:

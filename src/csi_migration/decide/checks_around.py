@@ -76,10 +76,6 @@ _OPERATORS = {
 }
 
 
-def _subject(snapshot: Snapshot) -> str:
-    return f"statefulset/{snapshot.request.statefulset}"
-
-
 def class_lines(snapshot: Snapshot) -> str:
     """What has to change at the source, template by template."""
     templates = claim_templates_of(snapshot.statefulset)
@@ -104,7 +100,7 @@ def set_owner(snapshot: Snapshot) -> Iterator[Problem]:
         if owner.get("controller"):
             group = str(owner.get("apiVersion", "")).rpartition("/")[0]
             yield Problem(
-                _subject(snapshot),
+                snapshot.request.subject,
                 f"{owner['kind']}/{owner['name']} controls it and would re-create it",
                 _operator_pause(f"{group} {owner['kind']}".lower()),
             )
@@ -131,7 +127,7 @@ def operator(snapshot: Snapshot) -> Iterator[Problem]:
     known = any(word in manager.lower() for word in _OPERATORS)
     if known or manager.lower().endswith("operator"):
         message = f"{manager} manages it, by its label {_MANAGED_BY}"
-        yield Problem(_subject(snapshot), message, _operator_pause(manager.lower()))
+        yield Problem(snapshot.request.subject, message, _operator_pause(manager.lower()))
 
 
 @check(
@@ -178,7 +174,7 @@ def _gitops_problem(
     snapshot: Snapshot, message: str, pause: str, severity: Severity | None
 ) -> Problem:
     resolution = f"{pause}; before you end the pause change at the source: {class_lines(snapshot)}."
-    return Problem(_subject(snapshot), message, resolution, severity)
+    return Problem(snapshot.request.subject, message, resolution, severity)
 
 
 @check(
@@ -196,7 +192,7 @@ def helm(snapshot: Snapshot) -> Iterator[Problem]:
     release = annotations_of(snapshot.statefulset).get(_HELM_RELEASE)
     if release:
         yield Problem(
-            _subject(snapshot),
+            snapshot.request.subject,
             f"it belongs to Helm release {release}",
             f"Before the next `helm upgrade` change in its values: {class_lines(snapshot)}.",
         )
@@ -293,7 +289,7 @@ def autoscaler(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.autoscalers is None:
         message = "whether a HorizontalPodAutoscaler scales it can't be seen"
         resolution = "Grant list horizontalpodautoscalers.autoscaling, or pause any there is."
-        yield unknown(_subject(snapshot), message, resolution)
+        yield unknown(snapshot.request.subject, message, resolution)
     for scaler in snapshot.autoscalers or ():
         target = scaler["spec"]["scaleTargetRef"]
         if (target["kind"], target["name"]) == ("StatefulSet", snapshot.request.statefulset):
@@ -313,4 +309,4 @@ def autoscaler(snapshot: Snapshot) -> Iterator[Problem]:
 def unfinished_migration(snapshot: Snapshot) -> Iterator[Problem]:
     """Half of its volumes are CSI already, and what the other half looks like misleads."""
     for words in snapshot.unfinished:
-        yield Problem(_subject(snapshot), words)
+        yield Problem(snapshot.request.subject, words)

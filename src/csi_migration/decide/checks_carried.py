@@ -50,7 +50,7 @@ def template_classes(snapshot: Snapshot) -> Iterator[Problem]:
         found = class_of(template)
         if found != snapshot.request.intree_class:
             yield Problem(
-                f"statefulset/{snapshot.request.statefulset}",
+                snapshot.request.subject,
                 f"claim template {name_of(template)} is of class {found or '<default>'}, "
                 f"and will be of {snapshot.request.csi_class}",
             )
@@ -158,7 +158,7 @@ def beta_class(snapshot: Snapshot) -> Iterator[Problem]:
     for template in claim_templates_of(snapshot.statefulset):
         if _BETA_CLASS in annotations_of(template):
             message = f"annotation {_BETA_CLASS} of claim template {name_of(template)} goes"
-            yield Problem(f"statefulset/{snapshot.request.statefulset}", message)
+            yield Problem(snapshot.request.subject, message)
     for claim, volume in pairs(snapshot):
         for kind, item in (("pvc", claim), ("pv", volume)):
             if _BETA_CLASS in annotations_of(item):

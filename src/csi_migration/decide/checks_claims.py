@@ -58,7 +58,7 @@ def _class_problem(snapshot: Snapshot, name: str, wanted: str, flag: str) -> Ite
 def claim_templates(snapshot: Snapshot) -> Iterator[Problem]:
     """Without templates there is nothing to migrate."""
     if not claim_templates_of(snapshot.statefulset):
-        subject = f"statefulset/{snapshot.request.statefulset}"
+        subject = snapshot.request.subject
         yield Problem(subject, "it has no volumeClaimTemplates", "There is nothing to migrate.")
 
 

@@ -35,7 +35,7 @@ def selector_overlap(snapshot: Snapshot) -> Iterator[Problem]:
     """While the set is away its pods have no owner, and whoever selects them adopts them: a
     ReplicaSet would then delete those that it has too many of.
     """
-    subject = f"statefulset/{snapshot.request.statefulset}"
+    subject = snapshot.request.subject
     for kind in snapshot.unseen_controllers:
         yield unknown(subject, f"{kind} of its namespace can't be seen", f"Grant list {kind}.")
     for name, controller in snapshot.controllers.items():

@@ -106,7 +106,7 @@ def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
 
     Any other difference would be a set that behaves in another way than before.
     """
-    subject = f"statefulset/{snapshot.request.statefulset}"
+    subject = snapshot.request.subject
     answers = (answer.returned or {} for answer in snapshot.dry_runs)
     again = next((one for one in answers if one.get("kind") == "StatefulSet"), None)
     if again is None:

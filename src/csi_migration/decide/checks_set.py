@@ -37,10 +37,6 @@ _MINOR = re.compile(r"v1\.(\d+)\.")
 _TRIED = range(30, 38)
 
 
-def _subject(snapshot: Snapshot) -> str:
-    return f"statefulset/{snapshot.request.statefulset}"
-
-
 @check(
     "server-version",
     _WARNING,
@@ -69,7 +65,7 @@ def set_steady(snapshot: Snapshot) -> Iterator[Problem]:
     """A set in motion would be frozen half-way by its own re-creation."""
     statefulset = snapshot.statefulset
     for message in _unsteadiness(statefulset):
-        yield Problem(_subject(snapshot), message, "Wait until the StatefulSet has settled.")
+        yield Problem(snapshot.request.subject, message, "Wait until the StatefulSet has settled.")
 
 
 def _unsteadiness(statefulset: Raw) -> Iterator[str]:
@@ -108,7 +104,7 @@ def replicas_ready(snapshot: Snapshot) -> Iterator[Problem]:
     """The application must be whole before one replica may leave."""
     ordinals = ordinals_of(snapshot.statefulset)
     if not ordinals:
-        yield Problem(_subject(snapshot), "it has no replicas", "Scale it up first.")
+        yield Problem(snapshot.request.subject, "it has no replicas", "Scale it up first.")
     for ordinal in ordinals:
         pod = snapshot.pods.get(ordinal)
         subject = f"pod/{snapshot.request.statefulset}-{ordinal}"
@@ -127,7 +123,9 @@ def _availability_problem(snapshot: Snapshot) -> Iterator[Problem]:
     available = status.get("availableReplicas", unsaid)
     if available != replicas:
         message = f"{available} of {replicas} replicas are available"
-        yield Problem(_subject(snapshot), message, "Wait until all have been Ready long enough.")
+        yield Problem(
+            snapshot.request.subject, message, "Wait until all have been Ready long enough."
+        )
 
 
 @check(
@@ -143,7 +141,7 @@ def revisions_equal(snapshot: Snapshot) -> Iterator[Problem]:
     wanted = snapshot.statefulset.get("status", {}).get("updateRevision")
     if wanted not in snapshot.revisions:
         yield Problem(
-            _subject(snapshot),
+            snapshot.request.subject,
             f"its ControllerRevision {wanted} does not exist",
             "Without it every pod would restart; let the set roll out once.",
         )
@@ -168,7 +166,7 @@ def claim_retention(snapshot: Snapshot) -> Iterator[Problem]:
     for event in ("whenDeleted", "whenScaled"):
         if policy.get(event, "Retain") != "Retain":
             yield Problem(
-                _subject(snapshot),
+                snapshot.request.subject,
                 f"persistentVolumeClaimRetentionPolicy.{event} is {policy[event]}",
                 f"Set {event} to Retain for the time of the migration.",
             )
@@ -186,7 +184,7 @@ def set_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
     """A finalizer would keep the set half deleted while its pods are orphans."""
     for finalizer in finalizers_of(snapshot.statefulset):
         yield Problem(
-            _subject(snapshot),
+            snapshot.request.subject,
             f"finalizer {finalizer} would keep it from going away",
             "Find out who set it and have it removed.",
         )
@@ -220,9 +218,9 @@ def update_strategy(snapshot: Snapshot) -> Iterator[Problem]:
     strategy = snapshot.statefulset["spec"].get("updateStrategy") or {}
     partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
     if _is_on_delete(snapshot.statefulset):
-        yield Problem(_subject(snapshot), "its update strategy is OnDelete")
+        yield Problem(snapshot.request.subject, "its update strategy is OnDelete")
     elif partition:
-        yield Problem(_subject(snapshot), f"its rollouts stop at partition {partition}")
+        yield Problem(snapshot.request.subject, f"its rollouts stop at partition {partition}")
 
 
 @check(
@@ -237,7 +235,7 @@ def single_replica(snapshot: Snapshot) -> Iterator[Problem]:
     """With one replica, its absence is the application's absence."""
     if len(ordinals_of(snapshot.statefulset)) == 1:
         yield Problem(
-            _subject(snapshot),
+            snapshot.request.subject,
             "it has one replica: the application is away while that one is swapped",
             "Scale up first if the application can, or choose a quiet hour.",
         )
@@ -255,7 +253,7 @@ def window(snapshot: Snapshot) -> Iterator[Problem]:
     """In a run-long window no controller replaces a pod that is lost."""
     if snapshot.request.window is Window.RUN:
         yield Problem(
-            _subject(snapshot),
+            snapshot.request.subject,
             "with --window run it is away from the first swap to the last: "
             "a drained or evicted pod does not come back in that time",
             "Leave --window at replica, or keep nodes from being drained.",

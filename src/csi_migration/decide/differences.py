@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from csi_migration.decide.manifests import with_handle
+from csi_migration.decide.manifests import recreated, with_handle
 from csi_migration.model.objects import Raw, finalizers_of
 from csi_migration.model.outline import Difference
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
@@ -16,14 +15,6 @@ from csi_migration.model.snapshot import Snapshot
 Write = Callable[[Raw], str]
 """An object as text."""
 
-_BY_THE_SERVER = (
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "managedFields",
-    "selfLink",
-)
 # The server gives them to every claim and volume anew.
 _PROTECTIONS = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 _HANDLE_TO_COME = "(the id that vCenter gives the disk)"
@@ -71,9 +62,7 @@ def _difference(subject: str, today: Raw, to_come: Raw, write: Write) -> Differe
 
 def _plain(item: Raw) -> Raw:
     """Without what the server writes, and without what only says what kind it is."""
-    plain = {k: v for k, v in copy.deepcopy(item).items() if k in ("metadata", "spec")}
-    for field in _BY_THE_SERVER:
-        plain["metadata"].pop(field, None)
+    plain = {k: v for k, v in recreated(item).items() if k in ("metadata", "spec")}
     for template in plain["spec"].get("volumeClaimTemplates") or []:
         template.pop("status", None)
     reference = plain["spec"].get("claimRef")

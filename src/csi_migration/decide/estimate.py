@@ -43,8 +43,7 @@ def estimate(pods: Iterable[Raw], *, soak: float, min_ready_seconds: float) -> E
 def start_seconds(pod: Raw) -> float | None:
     """From its creation until it became Ready; None for one that says nothing of it.
 
-    A pod that has lost its readiness since tells of another time than its start's: its
-    containers' start is then the better word.
+    One that was not Ready in between tells of a longer time than its start took.
     """
     created = _moment(pod["metadata"].get("creationTimestamp"))
     conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions") or []}

@@ -75,9 +75,9 @@ class Lists:
 
     @cached_property
     def by_namespace(self) -> dict[str, dict[str, list[Raw]]]:
-        """Every namespaced list, namespace by namespace."""
+        """The lists of what stands around a set, namespace by namespace."""
         found: dict[str, dict[str, list[Raw]]] = defaultdict(lambda: defaultdict(list))
-        for kind in ("statefulsets", "pods", "revisions", "budgets", "autoscalers"):
+        for kind in ("pods", "revisions", "budgets", "autoscalers"):
             for item in getattr(self, kind):
                 found[item["metadata"]["namespace"]][kind].append(item)
         return found

@@ -109,7 +109,7 @@ def unknown(subject: str, message: str, resolution: str = "") -> Problem:
 
 
 def _findings_of(each: Check, snapshot: Snapshot) -> Iterator[Finding]:
-    subject = f"statefulset/{snapshot.request.statefulset}"
+    subject = snapshot.request.subject
     if not each.can_tell(snapshot):
         yield _finding(each, unknown(subject, _NOT_LOOKED_AT), snapshot)
         return

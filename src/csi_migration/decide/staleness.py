@@ -22,7 +22,7 @@ def basis_of(snapshot: Snapshot) -> Basis:
     """
     request = snapshot.request
     found: Basis = {
-        f"statefulset/{request.statefulset}": _kept(snapshot.statefulset)
+        request.subject: _kept(snapshot.statefulset)
         | {"updateRevision": snapshot.statefulset.get("status", {}).get("updateRevision")}
     }
     for name, claim in snapshot.claims.items():

@@ -30,7 +30,7 @@ from csi_migration.model.step import Wait
 
 _ROOM_SECONDS = 900.0
 
-Recheck = Callable[[ReplicaPlan], Iterator[str]]
+Objections = Callable[[ReplicaPlan], Iterator[str]]
 
 
 class OthersNeedTheSet(Stopped):
@@ -45,7 +45,7 @@ def pods_by_name(run: Run) -> dict[str, Raw]:
 
 
 def await_room(
-    run: Run, replica: ReplicaPlan, look_after: Callable[[], None], recheck: Recheck
+    run: Run, replica: ReplicaPlan, look_after: Callable[[], None], recheck: Objections
 ) -> None:
     """Wait until the application can do without this replica.
 

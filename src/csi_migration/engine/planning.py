@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from csi_migration.decide.plan import plan_of
 from csi_migration.decide.staleness import basis_of, moves
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.saved_plan import SavedPlan, save_plan
-from csi_migration.kube import resources
 from csi_migration.model.errors import Blocked, UsageError
-from csi_migration.model.objects import Raw, uid_of
+from csi_migration.model.objects import Raw
 from csi_migration.model.outline import Outline, PlannedDisk
 from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.snapshot import Request, Snapshot
@@ -75,19 +73,14 @@ def save(systems: Systems, snapshot: Snapshot, outline: Outline, path: Path) -> 
     Raises:
         UsageError: it can't be written there.
     """
-    shown = asdict(outline) | {"steps": [_step(step) for step in map(asdict, outline.steps)]}
     saved = SavedPlan(
         tool_version=version(_TOOL),
-        cluster_uid=_cluster_uid(systems),
+        cluster_uid=systems.cluster_uid(),
         request=_words(snapshot.request),
         basis=basis_of(snapshot),
-        outline=shown,
+        outline=outline,
     )
     save_plan(path, saved)
-
-
-def _step(step: dict[str, object]) -> dict[str, object]:
-    return step | {"action": getattr(step["action"], "value", step["action"])}
 
 
 def require_fresh(systems: Systems, snapshot: Snapshot, saved: SavedPlan) -> None:
@@ -103,7 +96,7 @@ def require_fresh(systems: Systems, snapshot: Snapshot, saved: SavedPlan) -> Non
         for k, v in saved.request.items()
         if asked.get(k) != v
     ]
-    if saved.cluster_uid != _cluster_uid(systems):
+    if saved.cluster_uid != systems.cluster_uid():
         other.append("it was made for another cluster")
     if other:
         raise UsageError(
@@ -131,7 +124,3 @@ def _words(request: Request) -> dict[str, str]:
         "csi-storageclass": request.csi_class,
         "window": request.window.value,
     }
-
-
-def _cluster_uid(systems: Systems) -> str:
-    return uid_of(systems.client.get(resources.NAMESPACES, "kube-system"))

@@ -28,7 +28,7 @@ from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.journal.restoring import complete, content_of, restored
 from csi_migration.journal.saved_plan import SavedPlan
-from csi_migration.kube import Client, KubernetesError, MaybeApplied, resources
+from csi_migration.kube import Client, KubernetesError, MaybeApplied
 from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
@@ -256,7 +256,7 @@ def require_cluster(systems: Systems, identity: Identity) -> None:
     Raises:
         UsageError: it is another one.
     """
-    found = uid_of(systems.client.get(resources.NAMESPACES, "kube-system"))
+    found = systems.cluster_uid()
     if found != identity.cluster_uid:
         raise UsageError(
             f"{systems.client.server} is not the cluster that this migration was begun in.",
@@ -301,13 +301,12 @@ def _tell_warnings(found: tuple[Finding, ...], tell: Tell) -> None:
 
 
 def _identity(systems: Systems, snapshot: Snapshot) -> Identity:
-    cluster = systems.client.get(resources.NAMESPACES, "kube-system")
     return Identity(
         namespace=snapshot.request.namespace,
         statefulset=snapshot.request.statefulset,
         statefulset_uid=uid_of(snapshot.statefulset),
         cluster=systems.client.server,
-        cluster_uid=uid_of(cluster),
+        cluster_uid=systems.cluster_uid(),
         tool_version=version(TOOL),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from csi_migration.kube import Client
+from csi_migration.kube import Client, resources
+from csi_migration.model.objects import uid_of
 from csi_migration.vsphere.cns import Cns
 from csi_migration.vsphere.disks import Disks
 from csi_migration.vsphere.session import Session
@@ -24,3 +25,11 @@ class Systems:
     cns: Cns
     vcenters: int = 1
     unverified: tuple[str, ...] = ()
+
+    def cluster_uid(self) -> str:
+        """What tells this cluster from every other one: the uid of its kube-system.
+
+        Raises:
+            KubernetesError: it could not be read.
+        """
+        return uid_of(self.client.get(resources.NAMESPACES, "kube-system"))

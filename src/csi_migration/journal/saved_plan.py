@@ -9,6 +9,7 @@ import msgspec
 
 from csi_migration.journal.files import write_durably
 from csi_migration.model.errors import UsageError
+from csi_migration.model.outline import Outline
 
 _SCHEMA = 1
 _TYPE = "saved-plan"
@@ -28,7 +29,7 @@ class SavedPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_uid: str
     request: dict[str, str]
     basis: dict[str, dict[str, Any]]
-    outline: dict[str, Any]
+    outline: Outline
     schema: int = _SCHEMA
     type: str = _TYPE
 

@@ -20,6 +20,11 @@ class Request:
     window: Window = Window.REPLICA
     accepted: frozenset[str] = frozenset()
 
+    @property
+    def subject(self) -> str:
+        """What a finding about the set itself is about."""
+        return f"statefulset/{self.statefulset}"
+
 
 @dataclass(frozen=True, slots=True)
 class DiskAttachment:
