@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.client import Object
 from lab.waiting import until
 from tests.conftest import StartTrial
 from tests.lab.adversarykit import uid
@@ -32,8 +33,13 @@ def rolled_out(made: Trial) -> str:
 
 
 def is_rolled_out(made: Trial) -> bool:
-    stamps = [pod["metadata"].get("annotations") for pod in made.pods().values()]
-    return all((each or {}).items() >= STAMP.items() for each in stamps) and made.ready()
+    return all(is_stamped(pod) for pod in made.pods().values()) and made.ready()
+
+
+def is_stamped(pod: Object | None) -> bool:
+    """A pod that is being replaced is missing for a moment."""
+    annotations = pod["metadata"].get("annotations") if pod else None
+    return (annotations or {}).items() >= STAMP.items()
 
 
 def template_classes(made: Trial) -> set[str]:
@@ -119,10 +125,7 @@ def test_a_rollout_that_has_not_ended_is_said_and_nothing_goes_back(trial: Start
     patched(made, {"template": {"metadata": {"annotations": STAMP}}})
     until(
         "web-1 has been replaced",
-        lambda: (
-            (made.pods()["web-1"]["metadata"].get("annotations") or {}).items() >= STAMP.items()
-            and made.ready()
-        ),
+        lambda: is_stamped(made.pods().get("web-1")) and made.ready(),
         seconds=120,
     )
 

@@ -194,13 +194,19 @@ class Swap:
     def _drive(self, decide: Decide) -> ReplicaSeen:
         while True:
             try:
-                seen = self.observer.observe()
-                step = decide(self._replica, seen, self._run.options.window)
+                seen, step = self._look_and_decide(decide)
+                if isinstance(step, Refuse):
+                    # Read object by object, it may tell of two moments: say how things stand.
+                    seen, step = self._look_and_decide(decide)
                 if self._take(step, seen):
                     return seen
                 self._unreachable = None
             except TRANSIENT as error:
                 self._be_patient(error)
+
+    def _look_and_decide(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
+        seen = self.observer.observe()
+        return seen, decide(self._replica, seen, self._run.options.window)
 
     def _take(self, step: Step, seen: ReplicaSeen) -> bool:
         """Take one step; True when there is none left."""
