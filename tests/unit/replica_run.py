@@ -9,7 +9,7 @@ from functools import cache
 from csi_migration.decide.back_step import back_step, templates_step
 from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
 from csi_migration.decide.replica_rules import Decide
-from csi_migration.engine.observe import Facts
+from csi_migration.engine.facts import Facts
 from csi_migration.model.plan import Direction, ReplicaPlan, Window
 from csi_migration.model.step import (
     Act,

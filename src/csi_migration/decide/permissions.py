@@ -74,12 +74,15 @@ or in the only one that was asked for.
 """
 
 WRITING: tuple[Permission, ...] = (
-    *_grants("apps", "statefulsets", "create delete patch", namespaced=True),
-    *_grants("", "pods", "create delete", namespaced=True),
-    *_grants("", "persistentvolumeclaims", "create delete patch", namespaced=True),
+    *_grants("apps", "statefulsets", "create delete patch watch", namespaced=True),
+    *_grants("", "pods", "create delete watch", namespaced=True),
+    *_grants("", "persistentvolumeclaims", "create delete patch watch", namespaced=True),
     *_grants("", "configmaps", "create delete", namespaced=True),
     *_grants("coordination.k8s.io", "leases", "get create update delete", namespaced=True),
-    *_grants("", "persistentvolumes", "create delete patch", namespaced=False),
+    *_grants("", "persistentvolumes", "create delete patch watch", namespaced=False),
     *_grants("cns.vmware.com", "triggercsifullsyncs", "get patch", namespaced=False),
+    *_grants("storage.k8s.io", "volumeattachments", "watch", namespaced=False),
 )
-"""What a migration changes. Preflight needs the creates for its dry-runs."""
+"""What a migration changes, and watches while it waits. Preflight needs the creates for
+its dry-runs.
+"""

@@ -18,6 +18,7 @@ from csi_migration.engine.companions import (
 )
 from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.lease import LeaseLost
+from csi_migration.engine.patience import ROUND_SECONDS, Sighting, until_changed
 from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.retain import restore_policies, retain_everything
 from csi_migration.engine.run import Run
@@ -31,7 +32,7 @@ from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, ReplicaDone, VolumeMoved
-from csi_migration.model.objects import Raw, is_ready, uid_of
+from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ReplicaSeen
 
@@ -216,7 +217,17 @@ class Migration:
                 run.tell(Notice("warning", _REPLACED, replica.pod))
             self._bring_back_the_vanished()
             since = since if pod is not None and is_ready(pod) else time.monotonic()
-            wait.pause("holding for a while to see that it stays Ready")
+            rest = partial(self._rest, pod, since + soak - time.monotonic())
+            wait.pause("holding for a while to see that it stays Ready", rest)
+
+    def _rest(self, pod: Raw | None, left: float, pause: float) -> bool:
+        """Until the soak is over or the pod changes; a pod that is away is asked for."""
+        if pod is None or left <= 0:
+            time.sleep(pause)
+            return True
+        namespace, version = self._run.plan.namespace, resource_version_of(pod)
+        sighting = Sighting(resources.PODS, name_of(pod), namespace, version)
+        return until_changed(self._run.systems.client, sighting, min(left, ROUND_SECONDS))
 
     def _settled_pod(self, replica: ReplicaPlan) -> Raw | None:
         settled_set(self._run)

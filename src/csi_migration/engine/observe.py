@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from csi_migration.decide.todays_set import all_pods
+from csi_migration.engine.facts import Facts
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import resources
 from csi_migration.model.disk import Disk
@@ -30,57 +31,13 @@ from csi_migration.model.objects import (
 )
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
-from csi_migration.model.step import Action, Look, LookAt, Wait
+from csi_migration.model.step import Look, LookAt
 
 _IN_USE_PREFIXES = (f"kubernetes.io/csi/{CSI_DRIVER}^", "kubernetes.io/vsphere-volume/")
 _STATEFULSET_CONTROLLER = "kube-controller-manager"
-_BEFORE_A_START = (
-    Action.DELETE_POD,
-    Action.CREATE_CLAIM,
-    Action.RESTORE_CLAIM,
-    Action.CREATE_POD,
-)
-_CHANGING_REGISTRATION = (
-    Action.DELETE_VOLUME,
-    Action.CREATE_VOLUME,
-    Action.DELETE_CSI_VOLUME,
-    Action.RESTORE_VOLUME,
-)
 # Whether the other pods are there is looked at this often, and only while no
 # controller does it.
 _OTHERS_SECONDS = 1.0
-
-
-@dataclass(slots=True)
-class Facts:
-    """What was found out at some cost, until an action makes it old."""
-
-    attached_by: tuple[str, ...] | None = None
-    left_owned: tuple[str, ...] | None = None
-    disks: dict[str, Disk | None] = field(default_factory=dict)
-    disk_ids: dict[str, str] = field(default_factory=dict)
-    registered: dict[str, bool] = field(default_factory=dict)
-
-    def forget_after(self, action: Action, claim: str) -> None:
-        """Drop what the action may have changed."""
-        # After the last wait before the pod's start, a last look at who holds the disks.
-        if action in _BEFORE_A_START:
-            self.attached_by = None
-        if action is Action.OPEN_WINDOW:
-            self.left_owned = None
-        if action in (Action.REGISTER_DISK, Action.PROTECT_DISK):
-            self.disks.pop(claim, None)
-        if action in _CHANGING_REGISTRATION:
-            self.registered.pop(claim, None)
-
-    def forget_for(self, wait: Wait, claim: str) -> None:
-        """Drop what is being waited for, so that it is looked at again."""
-        if wait is Wait.DETACHED:
-            self.attached_by = None
-        if wait is Wait.ORPHANED:
-            self.left_owned = None
-        if wait in (Wait.REGISTERED, Wait.UNREGISTERED):
-            self.registered.pop(claim, None)
 
 
 class Observer:
@@ -125,6 +82,28 @@ class Observer:
             left_owned=self.facts.left_owned,
             others_gone=self._others_gone() if statefulset is None else (),
         )
+
+    def with_facts(self, seen: ReplicaSeen) -> ReplicaSeen:
+        """The same objects with what was found out since."""
+        return replace(
+            seen,
+            attached_by=self.facts.attached_by,
+            left_owned=self.facts.left_owned,
+            claims={name: self._with_facts(name, claim) for name, claim in seen.claims.items()},
+        )
+
+    def _with_facts(self, name: str, claim: ClaimSeen) -> ClaimSeen:
+        return replace(
+            claim,
+            disk=self.facts.disks.get(name),
+            disk_looked_up=name in self.facts.disks,
+            registered=self.facts.registered.get(name),
+        )
+
+    def misses_others(self, seen: ReplicaSeen) -> bool:
+        """Whether other pods vanished since, which the set that is away does not make again."""
+        is_away = seen.statefulset.presence is Presence.ABSENT
+        return is_away and self._others_gone() != seen.others_gone
 
     def _others_gone(self) -> tuple[str, ...]:
         looked, gone = self._others
@@ -218,7 +197,7 @@ class Observer:
         old = client.find(resources.VOLUMES, plan.old_volume)
         new = client.find(resources.VOLUMES, plan.new_volume)
         is_again = _names_volume(claim, plan.old_volume)
-        return ClaimSeen(
+        seen = ClaimSeen(
             claim=_seen(
                 claim,
                 plan.uid,
@@ -231,10 +210,8 @@ class Observer:
             released=(_is_released(old, claim), _is_released(new, claim)),
             new_volume=_seen(new, "", names_new=self._is_our_volume(new, plan)),
             new_retain=_is_retained(new),
-            disk=self.facts.disks.get(plan.name),
-            disk_looked_up=plan.name in self.facts.disks,
-            registered=self.facts.registered.get(plan.name),
         )
+        return self._with_facts(plan.name, seen)
 
     def _is_our_volume(self, volume: Raw | None, plan: ClaimPlan) -> bool:
         if volume is None:
@@ -280,10 +257,12 @@ class Observer:
 
     def _volume_attachments(self) -> Iterator[str]:
         volumes = {v for c in self._replica.claims for v in (c.old_volume, c.new_volume)}
+        self.facts.attachment = None
         for attachment in self._systems.client.list(resources.VOLUME_ATTACHMENTS):
             spec = attachment["spec"]
             if spec["source"].get("persistentVolumeName") in volumes:
                 self._nodes.add(spec["nodeName"])
+                self.facts.attachment = (name_of(attachment), resource_version_of(attachment))
                 yield f"VolumeAttachment {name_of(attachment)} on node {spec['nodeName']}"
 
     def _nodes_using(self) -> Iterator[str]:

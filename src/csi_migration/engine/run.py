@@ -31,6 +31,9 @@ from csi_migration.model.step import Wait
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown, VCenterUnreachable
 
 Tell = Callable[[Event], None]
+Rest = Callable[[float], object]
+"""Lets about so many seconds pass; what it returns says whether something happened."""
+
 T = TypeVar("T")
 
 TRANSIENT = (
@@ -264,8 +267,8 @@ class Waiter:
         """How long it has taken so far."""
         return time.monotonic() - self._started
 
-    def pause(self, reason: str) -> None:
-        """Tell why, and let a moment pass.
+    def pause(self, reason: str, rest: Rest = time.sleep) -> bool:
+        """Tell why, let a moment pass, and return whether `rest` had something happen in it.
 
         Raises:
             WaitedTooLong: the time-out has passed.
@@ -283,4 +286,4 @@ class Waiter:
                 resolution=self._way_out,
             )
         is_slow = seconds > _SLOW_AFTER_SECONDS or self._run.is_large
-        time.sleep(_SLOW_POLL_SECONDS if is_slow else _POLL_SECONDS)
+        return bool(rest(_SLOW_POLL_SECONDS if is_slow else _POLL_SECONDS))

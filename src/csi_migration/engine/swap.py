@@ -14,6 +14,7 @@ from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
+from csi_migration.engine.patience import Patience
 from csi_migration.engine.run import TRANSIENT, Run, Waiter, closing, said, timeout_of
 from csi_migration.engine.ways_out import way_out, way_out_of_wait
 from csi_migration.journal.errors import JournalBroken
@@ -69,6 +70,7 @@ _TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
+_ROUNDS_BETWEEN_LOOKS = 5
 
 
 class Retreated(Stopped):
@@ -106,6 +108,7 @@ class Swap:
             known_sets=run.known_sets,
             templates=claim_templates_of(templates_of),
         )
+        self._patience = Patience(run.systems.client, run.plan, replica, self.observer)
         self._actor = Actor(run, replica, last_set, templates_of)
         self._templates_before = templates_before
         self._sync = FullSync(run.systems.client)
@@ -194,17 +197,27 @@ class Swap:
     def _drive(self, decide: Decide) -> ReplicaSeen:
         while True:
             try:
-                seen, step = self._look_and_decide(decide)
-                if isinstance(step, Refuse):
-                    # Read object by object, it may tell of two moments: say how things stand.
-                    seen, step = self._look_and_decide(decide)
+                seen, step = self._decided(decide)
                 if self._take(step, seen):
                     return seen
                 self._unreachable = None
             except TRANSIENT as error:
                 self._be_patient(error)
 
-    def _look_and_decide(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
+    def _decided(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
+        """The next step, and what is seen; nothing is done after a look that came in between.
+
+        Nor refused: read object by object, a picture may tell of two moments.
+        """
+        seen, step = self._observed(decide)
+        is_old = isinstance(step, Refuse)
+        while isinstance(step, LookAt):
+            self.observer.look(step)
+            seen, is_old = self.observer.with_facts(seen), True
+            step = decide(self._replica, seen, self._run.options.window)
+        return self._observed(decide) if is_old and not isinstance(step, AwaitIt) else (seen, step)
+
+    def _observed(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         seen = self.observer.observe()
         return seen, decide(self._replica, seen, self._run.options.window)
 
@@ -224,7 +237,7 @@ class Swap:
             case LookAt():
                 self.observer.look(step)
             case AwaitIt():
-                self._await(step)
+                self._await(step, seen)
             case Act():
                 has_waited = self._waiting is not None
                 self._waited()
@@ -295,13 +308,16 @@ class Swap:
 
     # Waiting ----------------------------------------------------------------------
 
-    def _await(self, step: AwaitIt) -> None:
+    def _await(self, step: AwaitIt, seen: ReplicaSeen) -> None:
+        """Until something changes, and not for too long without a look at everything."""
         if self._waiting and (self._waiting.wait, self._waiting.claim) != (step.wait, step.claim):
             self._waited()
         self._waiting = step
-        waiter = self._waiter(step)
-        self._help_along(step, waiter.seconds)
-        waiter.pause(step.reason)
+        waiter, rest = self._waiter(step), self._patience.rest(step, seen)
+        for _ in range(_ROUNDS_BETWEEN_LOOKS):
+            self._help_along(step, waiter.seconds)
+            if waiter.pause(step.reason, rest) or self.observer.misses_others(seen):
+                break
         self.observer.facts.forget_for(step.wait, step.claim)
 
     def _waiter(self, step: AwaitIt) -> Waiter:
