@@ -369,3 +369,28 @@ def test_the_plan_begins_with_the_highest_ordinal() -> None:
         "fcd-1",
         "Delete",
     )
+
+
+def at_once(snapshot: Snapshot, replicas: int) -> Snapshot:
+    return replace(snapshot, request=replace(snapshot.request, max_unavailable=replicas))
+
+
+def test_several_at_once_need_a_set_whose_replicas_come_up_in_any_order() -> None:
+    policy = "statefulset/spec/podManagementPolicy"
+    ordered, parallel = (changed(healthy(), policy, each) for each in ("OrderedReady", "Parallel"))
+
+    assert "parallel" in fired(at_once(ordered, 2))
+    assert "parallel" in fired(at_once(healthy(), 2))
+    assert "parallel" not in fired(at_once(parallel, 2))
+    assert "parallel" not in fired(at_once(ordered, 1))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wanted", "fires"), [(1, 1, False), (1, 2, True), (2, 2, False)]
+)
+def test_several_at_once_need_a_budget_that_lets_them_go(
+    allowed: int, wanted: int, *, fires: bool
+) -> None:
+    snapshot = replace(healthy(), budgets=(snapshots.budget(allowed),))
+
+    assert ("disruption-budget" in fired(at_once(snapshot, wanted))) is fires

@@ -357,6 +357,7 @@ def test_every_check_has_a_misfit_here_or_beside() -> None:
     elsewhere = {
         "single-replica",
         "window",
+        "parallel",
         "claims-unshared",
         "disks-plain",
         "disks-catalog",

@@ -47,6 +47,7 @@ def run_with(*ready: bool, goes_back: bool) -> Run:
         plan=plan_of(snapshots.healthy()),
         goes_back=goes_back,
         known_sets=set(),
+        in_hand=set(),
         patiently=lambda _, look: look(),
         waiter=lambda *_: SimpleNamespace(pause=pause),
         stop_if_asked=lambda: None,

@@ -16,6 +16,7 @@ from csi_migration.engine.run import Options, Run
 from csi_migration.engine.standing import Side, Standing
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import Stopped
+from csi_migration.model.plan import Window
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
 
@@ -46,6 +47,9 @@ def run_on(*, is_taken_up: bool) -> Run:
         options=Options(),
         directory=SimpleNamespace(path=Path("migration"), journal=journal),
         known_sets=set(),
+        in_hand=set(),
+        at_once=1,
+        window=Window.REPLICA,
         is_taken_up=is_taken_up,
         goes_back=False,
         started=0.0,

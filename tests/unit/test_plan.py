@@ -36,14 +36,16 @@ def outline(snapshot: Snapshot | None = None) -> Outline:
     return outline_of(SYSTEMS, snapshot or healthy(), 30.0, as_yaml)
 
 
-def steps(window: Window, *, registered: bool = True, kept: bool = True) -> list[PlannedStep]:
+def steps(
+    window: Window, *, registered: bool = True, kept: bool = True, at_once: int = 1
+) -> list[PlannedStep]:
     plan = plan_of(healthy())
     disks = {}
     for ordinal in range(2):
         disk = snapshots.look(ordinal).disk
         if registered and disk:
             disks[f"data-web-{ordinal}"] = replace(disk, keep_after_delete_vm=kept)
-    return outline_steps(plan, disks, window)
+    return outline_steps(plan, disks, window, at_once)
 
 
 def actions_of(found: list[PlannedStep], replica: str) -> list[Action]:
@@ -75,6 +77,12 @@ def test_a_run_long_window_opens_once_and_closes_once() -> None:
     assert actions_of(found, "web-1") == [Action.OPEN_WINDOW, *SWAP]
     assert actions_of(found, "web-0") == SWAP
     assert actions_of(found, "") == [Action.CLOSE_WINDOW]
+
+
+def test_replicas_that_are_swapped_at_once_share_a_window() -> None:
+    found = steps(Window.REPLICA, at_once=2)
+
+    assert found == steps(Window.RUN, at_once=2) == steps(Window.RUN)
 
 
 def test_what_is_no_first_class_disk_yet_is_registered_and_protected() -> None:

@@ -83,6 +83,14 @@ def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
             help="How long the StatefulSet object is away: while a replica is swapped, or for "
             "the whole run",
         ),
+        click.option(
+            "--max-unavailable",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=required,
+            help="How many replicas to swap at once, if podManagementPolicy is Parallel and the "
+            "disruption budgets allow",
+        ),
     )
 
 
@@ -205,6 +213,7 @@ def request_of(arguments: dict[str, Any]) -> Any:
         csi_class=arguments["csi_storageclass"],
         window=Window(arguments["window"]),
         accepted=accepted,
+        max_unavailable=arguments["max_unavailable"],
     )
 
 
@@ -234,6 +243,7 @@ def run_options_of(arguments: dict[str, Any]) -> Any:
         soak=arguments["soak_seconds"],
         unreachable_timeout=arguments["unreachable_timeout"],
         health_command=arguments["health_command"],
+        max_unavailable=arguments["max_unavailable"],
     )
 
 

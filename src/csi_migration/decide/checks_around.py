@@ -215,7 +215,7 @@ def namespace_stays(snapshot: Snapshot) -> Iterator[Problem]:
 @check(
     "disruption-budget",
     _BLOCKER,
-    "every disruption budget lets one replica go",
+    "every disruption budget lets as many replicas go as are swapped at once",
     looks_at="the PodDisruptionBudgets that select the replicas' pods",
     source="kubernetes: disruption.go:getExpectedPodCount",
     resolution="Bring more replicas up, or widen the budget for the migration.",
@@ -225,6 +225,7 @@ def disruption_budget(snapshot: Snapshot) -> Iterator[Problem]:
 
     A budget selects live pods, whose labels may be more than their template's.
     """
+    wanted = snapshot.request.max_unavailable
     for budget in budgets_covering(snapshot.pods.values(), snapshot.budgets):
         status, subject = budget.get("status", {}), f"poddisruptionbudget/{name_of(budget)}"
         if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
@@ -234,6 +235,13 @@ def disruption_budget(snapshot: Snapshot) -> Iterator[Problem]:
                 subject,
                 f"it allows no disruption now: {status.get('currentHealthy', 0)} of "
                 f"{status.get('desiredHealthy', 0)} needed pods are healthy",
+            )
+        elif status["disruptionsAllowed"] < wanted:
+            yield Problem(
+                subject,
+                f"it allows {status['disruptionsAllowed']} now, fewer than --max-unavailable "
+                f"{wanted}",
+                "Lower --max-unavailable, or widen the budget for the migration.",
             )
 
 

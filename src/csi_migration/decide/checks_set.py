@@ -258,3 +258,23 @@ def window(snapshot: Snapshot) -> Iterator[Problem]:
             "a drained or evicted pod does not come back in that time",
             "Leave --window at replica, or keep nodes from being drained.",
         )
+
+
+@check(
+    "parallel",
+    _BLOCKER,
+    "replicas that are swapped at once do not depend on each other's order",
+    looks_at="--max-unavailable, spec.podManagementPolicy",
+    source="kubernetes: stateful_set_control.go, an OrderedReady set starts a pod only when those "
+    "before it are Ready",
+    resolution="Leave --max-unavailable at 1.",
+)
+def parallel(snapshot: Snapshot) -> Iterator[Problem]:
+    """An application that is started in order may need its lower ordinals to come up."""
+    policy = snapshot.statefulset["spec"].get("podManagementPolicy", "OrderedReady")
+    if snapshot.request.max_unavailable > 1 and policy != "Parallel":
+        yield Problem(
+            snapshot.request.subject,
+            f"its podManagementPolicy is {policy}, and --max-unavailable "
+            f"{snapshot.request.max_unavailable} would take several replicas away at once",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from math import ceil
 from statistics import median
 
 from csi_migration.model.objects import Raw
@@ -12,7 +13,9 @@ from csi_migration.model.outline import Estimate
 _DEFAULT_GRACE_SECONDS = 30.0
 
 
-def estimate(pods: Iterable[Raw], *, soak: float, min_ready_seconds: float) -> Estimate:
+def estimate(
+    pods: Iterable[Raw], *, soak: float, min_ready_seconds: float, at_once: int = 1
+) -> Estimate:
     """The least is a pod that stops at once and starts as the middle one did; the most is
     one that takes all of its own time to stop and starts as the slowest did.
 
@@ -28,7 +31,7 @@ def estimate(pods: Iterable[Raw], *, soak: float, min_ready_seconds: float) -> E
     hold = max(soak, min_ready_seconds)
     least = median(starts) if starts else 0.0
     most = grace + max(starts, default=0.0)
-    count = len(found)
+    count = ceil(len(found) / at_once)
     return Estimate(
         away_least=least,
         away_most=most,

@@ -22,8 +22,10 @@ _ID_TO_COME = "disk-to-come"
 _MOST_STEPS = 1000
 
 
-def outline_steps(plan: MigrationPlan, disks: dict[str, Disk], window: Window) -> list[PlannedStep]:
-    """All writes in their order.
+def outline_steps(
+    plan: MigrationPlan, disks: dict[str, Disk], window: Window, at_once: int = 1
+) -> list[PlannedStep]:
+    """All writes in their order; those of replicas that are swapped at once one after the other.
 
     `disks` are the First Class Disks there are, by claim name.
 
@@ -31,12 +33,16 @@ def outline_steps(plan: MigrationPlan, disks: dict[str, Disk], window: Window) -
         RuntimeError: the planner waits or refuses where nothing is in the way.
     """
     found, steps = SetSeen(Presence.OLD, plan.uid), list[PlannedStep]()
-    for replica in plan.replicas:
-        for act, after in _walk(replica, found, disks, window):
+    own = window if at_once == 1 else Window.RUN
+    for number, replica in enumerate(plan.replicas, 1):
+        for act, after in _walk(replica, found, disks, own):
             steps.append(PlannedStep(replica.pod, act.action, act.claim))
             found = after
-    if found.presence is Presence.ABSENT:
-        steps.append(PlannedStep("", Action.CLOSE_WINDOW))
+        is_last = number == len(plan.replicas)
+        is_shared = window is Window.REPLICA and number % at_once == 0
+        if found.presence is Presence.ABSENT and (is_last or is_shared):
+            steps.append(PlannedStep("", Action.CLOSE_WINDOW))
+            found = _SET_TO_COME
     return steps
 
 

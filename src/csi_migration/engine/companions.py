@@ -97,7 +97,7 @@ def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
 
 
 def _is_in_hand(run: Run, replica: ReplicaPlan) -> bool:
-    return run.options.window is Window.REPLICA or replica.pod in vanished(run)
+    return run.window is Window.REPLICA or replica.pod in vanished(run)
 
 
 def vanished(run: Run) -> list[str]:
@@ -114,7 +114,7 @@ def _serves(run: Run, replica: ReplicaPlan) -> bool:
 def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     pods = pods_by_name(run)
     for other in all_pods(run.plan):
-        if other != replica.pod and not _is_ready(pods.get(other)):
+        if other not in {replica.pod, *run.in_hand} and not _is_ready(pods.get(other)):
             yield f"{other} is not Ready"
 
 
@@ -134,13 +134,32 @@ def _unsettled(statefulset: Raw) -> Iterator[str]:
 
 
 def _full_budgets(run: Run, replica: ReplicaPlan) -> Iterator[str]:
+    for budget in _budgets(run, replica):
+        if _allowed(budget) < 1:
+            yield f"disruption budget {name_of(budget)} has no room"
+
+
+def _budgets(run: Run, replica: ReplicaPlan) -> list[Raw]:
     """By the labels of the pod itself: operators mark their leader at run time."""
     client, namespace = run.systems.client, run.plan.namespace
     pod = client.find(resources.PODS, replica.pod, namespace)
     budgets = client.list(resources.DISRUPTION_BUDGETS, namespace)
-    for budget in budgets_covering([pod] if pod else [], budgets):
-        if budget.get("status", {}).get("disruptionsAllowed", 0) < 1:
-            yield f"disruption budget {name_of(budget)} has no room"
+    return list(budgets_covering([pod] if pod else [], budgets))
+
+
+def _allowed(budget: Raw) -> int:
+    return int(budget.get("status", {}).get("disruptionsAllowed", 0))
+
+
+def most_away(run: Run, replica: ReplicaPlan) -> int:
+    """How many replicas may leave at once: as many as were asked for and budgets allow.
+
+    Of a set that is away budgets say nothing; what preflight found then stands.
+    """
+    most = run.options.max_unavailable
+    if settled_set(run) is not None:
+        most = min(most, *(_allowed(each) for each in _budgets(run, replica)), most)
+    return max(most, 1)
 
 
 def require_untouched(run: Run, pod_uids: dict[str, str]) -> None:

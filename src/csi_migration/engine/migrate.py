@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from functools import partial
 
 from csi_migration.decide.replica_rules import vanished_words
 from csi_migration.engine.companions import (
     await_room,
+    most_away,
     pods_by_name,
     require_untouched,
     settled_set,
     vanished,
 )
 from csi_migration.engine.ending import ended, tell_end, tell_start
-from csi_migration.engine.lease import LeaseLost
-from csi_migration.engine.patience import ROUND_SECONDS, Sighting, until_changed
+from csi_migration.engine.hands import Hands
 from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.retain import restore_policies, retain_everything
 from csi_migration.engine.run import Run
+from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing, standings
-from csi_migration.engine.swap import Retreated, Swap
+from csi_migration.engine.swap import MUST_STOP, Retreated, Swap
 from csi_migration.engine.tidy import tidy_up
 from csi_migration.engine.todays_set import go_by_todays_set
 from csi_migration.engine.verify import verify
-from csi_migration.engine.whole_set import close_the_runs_window, last_set, templates_of
-from csi_migration.journal.errors import JournalBroken
+from csi_migration.engine.whole_set import close_the_shared_window, last_set, templates_of
 from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, ReplicaDone, VolumeMoved
-from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
+from csi_migration.model.objects import uid_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
-from csi_migration.model.seen import ReplicaSeen
+from csi_migration.model.seen import ClaimSeen
 
-_HEALTH_SECONDS = 30.0
 _MOST_RETREATS = 10
-_REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
 
 
 class Migration:
@@ -48,10 +43,10 @@ class Migration:
         self._run = run
         self._on_csi: set[str] = set()
         self._changed = run.is_taken_up
-        self._in_hand = ""
-        self._hand: Swap | None = None
+        self._hands = Hands(run, ())
         self._half_way: set[str] = set()
         self._eyes = Recheck(run)
+        self._soak = Soak(run, self._bring_back_the_vanished)
 
     def everything(self) -> None:
         """Run it from the first replica to the last.
@@ -75,7 +70,7 @@ class Migration:
         tell_end(self._run)
 
     def _ended(self, error: ToolError) -> ToolError:
-        is_in_hand = bool(self._in_hand)
+        is_in_hand = bool(self._hands.left)
         return ended(self._run, error, has_changed=self._changed, is_in_hand=is_in_hand)
 
     def _all_replicas(self) -> None:
@@ -88,13 +83,13 @@ class Migration:
         if standing and all(each.is_whole for each in standing.values()):
             self._fit_the_templates()  # an interrupted window ends before the next one begins
         try:
-            for replica in self._in_order(standing):
+            for replicas in self._batches(self._in_order(standing), standing):
                 run.stop_if_asked()
-                self._replica(replica)
+                self._replicas(replicas)
         except ToolError as error:
             self._close_after(error)
             raise
-        run.patiently("", self._close_the_runs_window)
+        run.patiently("", self._close_the_shared_window)
         self._fit_the_templates()
         verify(run)
         restore_policies(run)
@@ -118,35 +113,62 @@ class Migration:
         side = Side.IN_TREE if self._run.goes_back else Side.CSI
         return standing is not None and standing.is_whole and standing.side is side
 
-    # One replica ------------------------------------------------------------------
+    def _batches(
+        self, replicas: list[ReplicaPlan], standing: dict[str, Standing]
+    ) -> Iterator[list[ReplicaPlan]]:
+        """As many as may be away at once.
 
-    def _replica(self, replica: ReplicaPlan) -> None:
+        Those that miss a claim come first and together: without all of them the set can't
+        come back.
+        """
+        most = self._run.options.max_unavailable
+        between = [each for each in replicas if _is_between(standing.get(each.pod))]
+        self._run.at_once = max(most, len(between))
+        if between:
+            yield between
+            replicas = [each for each in replicas if each not in between]
+        while replicas:
+            size = 1 if most == 1 else self._room_for(replicas[0])
+            yield replicas[:size]
+            replicas = replicas[size:]
+
+    def _room_for(self, replica: ReplicaPlan) -> int:
+        return self._run.patiently(replica.pod, lambda: most_away(self._run, replica))
+
+    # One replica, or as many as may be away at once -----------------------------------
+
+    def _replicas(self, replicas: list[ReplicaPlan]) -> None:
         run = self._run
-        others, seen, swap = self._swap_when_there_is_room(replica)
-        self._soak(replica, seen)
-        run.patiently(replica.pod, lambda: require_untouched(run, others))
-        run.patiently(replica.pod, lambda: self._warn_of_leftover_records(replica, swap))
+        others, swaps = self._swap_when_there_is_room(replicas)
+        if run.options.window is Window.REPLICA:
+            run.patiently("", self._close_the_shared_window)
+        self._soak.hold(swaps)
+        run.patiently(replicas[0].pod, lambda: require_untouched(run, others))
         side = Side.IN_TREE if run.goes_back else Side.CSI
-        moved = _moved(replica, seen, goes_back=run.goes_back)
-        run.tell(ReplicaDone(replica.pod, moved, swap.seconds_away, side.value))
+        for swap in swaps:
+            run.patiently(swap.pod, partial(self._warn_of_leftover_records, swap))
+            moved = _moved(swap, goes_back=run.goes_back)
+            run.tell(ReplicaDone(swap.pod, moved, swap.seconds_away, side.value))
 
     def _swap_when_there_is_room(
-        self, replica: ReplicaPlan
-    ) -> tuple[dict[str, str], ReplicaSeen, Swap]:
+        self, replicas: list[ReplicaPlan]
+    ) -> tuple[dict[str, str], list[Swap]]:
         """Wait for room and swap; again if another replica got into trouble meanwhile."""
-        run = self._run
+        run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
-            await_room(run, replica, self._bring_back_the_vanished, self._recheck)
-            others = run.patiently(replica.pod, lambda: self._others(replica))
+            left = [each for each in replicas if each.pod not in {swap.pod for swap in through}]
+            for replica in left:
+                await_room(run, replica, self._bring_back_the_vanished, self._recheck)
+            others = run.patiently(left[0].pod, partial(self._others, left))
             run.stop_if_asked()
             try:
-                seen, swap = self._swap(replica)
+                self._swap(left, through)
             except Retreated as back:
                 if not back.may_try_again or retreats == _MOST_RETREATS:
                     raise
-                self._begin_again(replica, back)
+                self._begin_again(back)
             else:
-                return others, seen, swap
+                return others, through
         raise AssertionError("the last try raises")
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
@@ -154,15 +176,15 @@ class Migration:
         if not self._run.goes_back and replica.pod not in self._half_way:
             yield from self._eyes.objections(replica)
 
-    def _begin_again(self, replica: ReplicaPlan, back: Retreated) -> None:
-        self._run.tell(Notice("warning", f"{back.message}. {back.state}", replica.pod))
+    def _begin_again(self, back: Retreated) -> None:
+        self._run.tell(Notice("warning", f"{back.message}. {back.state}"))
         self._run.stop_if_asked()
         self._bring_the_set_back()
 
     def _bring_back_the_vanished(self) -> None:
         """Between two swaps of one window too, only the set's controller makes a pod again."""
         run = self._run
-        if run.options.window is Window.RUN:
+        if run.window is Window.RUN:
             gone = run.patiently("", lambda: [] if settled_set(run) else vanished(run))
             if gone:
                 run.tell(Notice("warning", vanished_words(gone)))
@@ -170,26 +192,26 @@ class Migration:
 
     def _bring_the_set_back(self) -> None:
         """Its adoption is not waited for: the old self of a pod may take its time to go."""
-        close = partial(self._close_the_runs_window, awaits_adoption=False)
+        close = partial(self._close_the_shared_window, awaits_adoption=False)
         self._run.patiently("", close)
 
-    def _others(self, replica: ReplicaPlan) -> dict[str, str]:
-        pods = pods_by_name(self._run)
-        return {name: uid_of(pod) for name, pod in pods.items() if name != replica.pod}
+    def _others(self, replicas: list[ReplicaPlan]) -> dict[str, str]:
+        own, pods = {replica.pod for replica in replicas}, pods_by_name(self._run)
+        return {name: uid_of(pod) for name, pod in pods.items() if name not in own}
 
-    def _swap(self, replica: ReplicaPlan) -> tuple[ReplicaSeen, Swap]:
+    def _swap(self, replicas: list[ReplicaPlan], through: list[Swap]) -> None:
+        self._hands = Hands(self._run, [self._swap_of(replica) for replica in replicas])
+        try:
+            self._hands.to_the_other_side()
+        finally:
+            through += self._hands.through
+            for swap in self._hands.through:
+                self._on_csi, self._changed = self._on_csi_after(swap.replica), True
+
+    def _swap_of(self, replica: ReplicaPlan) -> Swap:
         templates = templates_of(self._run.plan, self._on_csi_after(replica))
         before = templates_of(self._run.plan, self._on_csi)
-        swap = Swap(self._run, replica, partial(last_set, self._run), templates, before)
-        self._in_hand, self._hand = replica.pod, swap
-        try:
-            seen = swap.to_the_other_side()
-        except Retreated:
-            self._in_hand, self._hand = "", None
-            raise
-        self._in_hand, self._hand, self._changed = "", None, True
-        self._on_csi = self._on_csi_after(replica)
-        return seen, swap
+        return Swap(self._run, replica, partial(last_set, self._run), templates, before)
 
     def _on_csi_after(self, replica: ReplicaPlan) -> set[str]:
         if self._run.goes_back:
@@ -202,69 +224,12 @@ class Migration:
         wanted = templates_of(run.plan, self._on_csi)
         Swap(run, run.plan.replicas[0], partial(last_set, run), wanted, wanted).set_again()
 
-    def _soak(self, replica: ReplicaPlan, seen: ReplicaSeen) -> None:
-        """Wait until the replica has stayed Ready for long enough and is healthy.
-
-        A drain or an eviction may replace it meanwhile: then the time begins anew.
-        """
-        run, since, uid = self._run, time.monotonic(), seen.pod.uid
-        soak = max(run.options.soak, run.plan.min_ready_seconds)
-        wait = run.waiter(replica.pod, "soak", soak + run.options.ready_timeout)
-        while time.monotonic() < since + soak or not self._is_healthy(replica):
-            pod = run.patiently(replica.pod, lambda: self._settled_pod(replica))
-            if pod is not None and uid_of(pod) != uid:
-                uid = uid_of(pod)
-                run.tell(Notice("warning", _REPLACED, replica.pod))
-            self._bring_back_the_vanished()
-            since = since if pod is not None and is_ready(pod) else time.monotonic()
-            rest = partial(self._rest, pod, since + soak - time.monotonic())
-            wait.pause("holding for a while to see that it stays Ready", rest)
-
-    def _rest(self, pod: Raw | None, left: float, pause: float) -> bool:
-        """Until the soak is over or the pod changes; a pod that is away is asked for."""
-        if pod is None or left <= 0:
-            time.sleep(pause)
-            return True
-        namespace, version = self._run.plan.namespace, resource_version_of(pod)
-        sighting = Sighting(resources.PODS, name_of(pod), namespace, version)
-        return until_changed(self._run.systems.client, sighting, min(left, ROUND_SECONDS))
-
-    def _settled_pod(self, replica: ReplicaPlan) -> Raw | None:
-        settled_set(self._run)
-        client, namespace = self._run.systems.client, self._run.plan.namespace
-        return client.find(resources.PODS, replica.pod, namespace)
-
-    def _is_healthy(self, replica: ReplicaPlan) -> bool:
-        command = self._run.options.health_command
-        if not command:
-            return True
-        environment = {
-            "NAMESPACE": self._run.plan.namespace,
-            "STATEFULSET": self._run.plan.statefulset,
-            "POD": replica.pod,
-        }
-        try:
-            # The person's own command, meant for a shell.
-            ended = subprocess.run(  # noqa: S602
-                command,
-                shell=True,
-                check=False,
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_HEALTH_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return ended.returncode == 0
-
-    def _warn_of_leftover_records(self, replica: ReplicaPlan, swap: Swap) -> None:
+    def _warn_of_leftover_records(self, swap: Swap) -> None:
         """A CnsVSphereVolumeMigration that stays makes the driver attach the disk
         again every minute (vsphere-csi-driver: ListVolumes reports its path).
         """
         run = self._run
-        for claim in replica.claims:
+        for claim in swap.replica.claims:
             disk_id = swap.observer.facts.disk_ids.get(claim.name) or claim.disk_id
             if run.goes_back or not disk_id:
                 continue  # the in-tree volume's own record
@@ -273,33 +238,34 @@ class Migration:
                     f"the driver kept its record of {claim.old_volume}; remove it with: "
                     f"kubectl delete cnsvspherevolumemigrations {disk_id}"
                 )
-                run.tell(Notice("warning", text, replica.pod))
+                run.tell(Notice("warning", text, swap.pod))
 
-    # The window of a whole run ------------------------------------------------------
+    # A window that replicas share ------------------------------------------------------
 
     def _close_after(self, error: ToolError) -> None:
         """Bring the set back for a run that stops early; `error` is what people hear."""
-        if isinstance(error, JournalBroken | LeaseLost):
+        if isinstance(error, MUST_STOP):
             return
         try:
             self._require_no_one_between()
-            self._run.patiently("", self._close_the_runs_window)
+            self._run.patiently("", self._close_the_shared_window)
         except ToolError as second:
             text = f"the StatefulSet could not be brought back: {second.message}"
             self._run.tell(Notice("warning", text))
 
     def _require_no_one_between(self) -> None:
-        if self._hand and self._run.options.window is Window.RUN and self._hand.is_between():
+        between = self._hands.is_between() if self._run.window is Window.RUN else []
+        if between:
             raise NeedsPerson(
-                f"{self._in_hand} has no pod, and a controller would start it on disks that may "
-                "still be attached elsewhere"
+                f"{', '.join(between)} has no pod, and a controller would start it on disks that "
+                "may still be attached elsewhere"
             )
 
-    def _close_the_runs_window(self, *, awaits_adoption: bool = True) -> None:
-        in_hand = {self._in_hand} - {""}
+    def _close_the_shared_window(self, *, awaits_adoption: bool = True) -> None:
+        in_hand = {swap.pod for swap in self._hands.left}
         templates = templates_of(self._run.plan, self._on_csi | in_hand)
-        awaits_adoption = awaits_adoption and not self._in_hand
-        close_the_runs_window(self._run, templates, awaits_adoption=awaits_adoption)
+        awaits_adoption = awaits_adoption and not in_hand
+        close_the_shared_window(self._run, templates, awaits_adoption=awaits_adoption)
 
 
 def _urgency(standing: Standing | None) -> int:
@@ -308,16 +274,23 @@ def _urgency(standing: Standing | None) -> int:
     """
     if standing is None or standing.is_whole:
         return 2
-    return 0 if standing.side is Side.BETWEEN else 1
+    return 0 if _is_between(standing) else 1
 
 
-def _moved(replica: ReplicaPlan, seen: ReplicaSeen, *, goes_back: bool) -> tuple[VolumeMoved, ...]:
-    return tuple(_volume_moved(claim, seen, goes_back=goes_back) for claim in replica.claims)
+def _is_between(standing: Standing | None) -> bool:
+    return standing is not None and standing.side is Side.BETWEEN
 
 
-def _volume_moved(claim: ClaimPlan, seen: ReplicaSeen, *, goes_back: bool) -> VolumeMoved:
+def _moved(swap: Swap, *, goes_back: bool) -> tuple[VolumeMoved, ...]:
+    claims = swap.seen.claims if swap.seen else {}
+    return tuple(
+        _volume_moved(claim, claims[claim.name], goes_back=goes_back)
+        for claim in swap.replica.claims
+    )
+
+
+def _volume_moved(claim: ClaimPlan, seen: ClaimSeen, *, goes_back: bool) -> VolumeMoved:
     sides = (claim.old_volume, claim.new_volume)
     before, now = reversed(sides) if goes_back else sides
-    disk = seen.claims[claim.name].disk
-    disk_id = disk.id if disk else claim.disk_id
+    disk_id = seen.disk.id if seen.disk else claim.disk_id
     return VolumeMoved(claim.name, before, now, disk_id, str(claim.file.path))

@@ -50,6 +50,7 @@ class Observer:
         replica: ReplicaPlan,
         *,
         known_sets: Collection[str] = (),
+        in_hand: Collection[str] = (),
         templates: list[Raw] | None = None,
     ) -> None:
         """Prepare to look.
@@ -59,12 +60,14 @@ class Observer:
             plan: the migration.
             replica: the one in hand.
             known_sets: uids of sets that this migration made, by its journal.
+            in_hand: pods that are swapped at the same time; it may change.
             templates: the claim templates that the set has to end with.
         """
         self._systems = systems
         self._plan = plan
         self._replica = replica
         self._known_sets = known_sets
+        self._in_hand = in_hand
         self._templates = templates
         self._pod_uids = {replica.pod_uid}
         self._nodes = {replica.node} - {""}
@@ -113,8 +116,9 @@ class Observer:
                 resources.PODS, self._plan.namespace, labels=self._plan.selector
             )
             stay = {name_of(pod) for pod in found if not is_terminating(pod)}
-            others = (pod for pod in all_pods(self._plan) if pod != self._replica.pod)
-            gone = tuple(name for name in others if name not in stay)
+            expected = (pod for pod in all_pods(self._plan) if pod not in stay)
+            own = {self._replica.pod, *self._in_hand}
+            gone = tuple(name for name in expected if name not in own)
             self._others = (now, gone)
         return gone
 

@@ -27,7 +27,7 @@ Write = Callable[[Raw], str]
 
 def outline_of(systems: Systems, snapshot: Snapshot, soak: float, write: Write) -> Outline:
     """The plan of a snapshot that passed preflight; `write` puts an object into text."""
-    plan = plan_of(snapshot)
+    plan, at_once = plan_of(snapshot), snapshot.request.max_unavailable
     claims = [claim for replica in plan.replicas for claim in replica.claims]
     looks = {claim.name: snapshot.disks[claim.name] for claim in claims}
     disks = {name: look.disk for name, look in looks.items() if look.disk}
@@ -40,11 +40,15 @@ def outline_of(systems: Systems, snapshot: Snapshot, soak: float, write: Write) 
         replicas=tuple(replica.pod for replica in plan.replicas),
         retained=tuple(retained),
         to_retain=tuple(c.old_volume for c in claims if c.old_volume not in retained),
-        steps=tuple(outline_steps(plan, disks, snapshot.request.window)),
+        steps=tuple(outline_steps(plan, disks, snapshot.request.window, at_once)),
+        max_unavailable=at_once,
         disks=tuple(_disks(plan)),
         differences=differences(snapshot, plan, write),
         estimate=estimate(
-            snapshot.pods.values(), soak=soak, min_ready_seconds=plan.min_ready_seconds
+            snapshot.pods.values(),
+            soak=soak,
+            min_ready_seconds=plan.min_ready_seconds,
+            at_once=at_once,
         ),
     )
 
@@ -123,4 +127,5 @@ def _words(request: Request) -> dict[str, str]:
         "intree-storageclass": request.intree_class,
         "csi-storageclass": request.csi_class,
         "window": request.window.value,
+        "max-unavailable": str(request.max_unavailable),
     }

@@ -73,6 +73,7 @@ class Options:
         soak: how long a swapped replica must stay Ready before the next one.
         unreachable_timeout: how long an API may be gone before the run stops.
         health_command: a shell command that must succeed after each swap.
+        max_unavailable: how many replicas are swapped at once.
     """
 
     window: Window = Window.REPLICA
@@ -80,6 +81,7 @@ class Options:
     soak: float = 30.0
     unreachable_timeout: float = 300.0
     health_command: str = ""
+    max_unavailable: int = 1
 
 
 # How long each wait may take, in seconds. A forced detach by Kubernetes comes
@@ -177,7 +179,9 @@ class Run:
 
     `direction` is the side that it brings replicas to; `is_taken_up` tells that an
     earlier run began; `only` are the pods that a rollback is about, empty for all;
-    `known_sets` holds the uids of every StatefulSet that this migration made.
+    `known_sets` holds the uids of every StatefulSet that this migration made;
+    `in_hand` the pods that are being swapped, whom nobody misses meanwhile; `at_once`
+    is how many these may be.
     """
 
     systems: Systems
@@ -191,6 +195,8 @@ class Run:
     is_taken_up: bool = False
     only: tuple[str, ...] = ()
     known_sets: set[str] = field(default_factory=set)
+    in_hand: set[str] = field(default_factory=set)
+    at_once: int = 1
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -206,6 +212,11 @@ class Run:
         """
         chosen = [r for r in self.plan.replicas if not self.only or r.pod in self.only]
         return tuple(reversed(chosen) if self.goes_back else chosen)
+
+    @property
+    def window(self) -> Window:
+        """How long the set is away, as a single replica sees it: several share a window."""
+        return self.options.window if self.at_once == 1 else Window.RUN
 
     @property
     def is_large(self) -> bool:

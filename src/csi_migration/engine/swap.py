@@ -10,13 +10,11 @@ from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
 from csi_migration.decide.replica_rules import Decide
 from csi_migration.engine.actions import Actor
 from csi_migration.engine.companions import OthersNeedTheSet
-from csi_migration.engine.full_sync import FullSync
 from csi_migration.engine.lease import LeaseLost
-from csi_migration.engine.nudge import Nudge
 from csi_migration.engine.observe import Observer
-from csi_migration.engine.patience import Patience
-from csi_migration.engine.run import TRANSIENT, Run, Waiter, closing, said, timeout_of
-from csi_migration.engine.ways_out import way_out, way_out_of_wait
+from csi_migration.engine.run import TRANSIENT, Run, closing, said
+from csi_migration.engine.waits import Waits
+from csi_migration.engine.ways_out import way_out
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import (
     AlreadyExists,
@@ -30,7 +28,7 @@ from csi_migration.kube import (
 from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
 from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import Raw, claim_templates_of
-from csi_migration.model.plan import ReplicaPlan
+from csi_migration.model.plan import ReplicaPlan, Window
 from csi_migration.model.seen import Presence, ReplicaSeen
 from csi_migration.model.step import (
     TITLES,
@@ -70,7 +68,12 @@ _TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
-_ROUNDS_BETWEEN_LOOKS = 5
+
+
+AwaitStep = Callable[[AwaitIt, ReplicaSeen], None]
+
+MUST_STOP = (JournalBroken, LeaseLost)
+"""After these not even the way back may be written."""
 
 
 class Retreated(Stopped):
@@ -85,10 +88,13 @@ class Retreated(Stopped):
 class Swap:
     """The swap of one replica, in the run's direction.
 
-    `seconds_away` counts from its pod's deletion. `last_set` looks at the StatefulSet
-    as it stands, or was last seen, with all that the server wrote into it; it comes
-    back with the claim templates of `templates_of`, or of `templates_before` if the
-    swap is undone.
+    `last_set` looks at the StatefulSet as it stands, or was last seen, with all that
+    the server wrote into it; it comes back with the claim templates of `templates_of`,
+    or of `templates_before` if the swap is undone.
+
+    Attributes:
+        seen: what was seen of the replica when it was through.
+        seconds_away: from its pod's deletion until it was Ready.
     """
 
     def __init__(
@@ -100,28 +106,35 @@ class Swap:
         templates_before: Raw,
     ) -> None:
         self._run = run
-        self._replica = replica
+        self.replica = replica
         self.observer = Observer(
             run.systems,
             run.plan,
             replica,
             known_sets=run.known_sets,
+            in_hand=run.in_hand,
             templates=claim_templates_of(templates_of),
         )
-        self._patience = Patience(run.systems.client, run.plan, replica, self.observer)
         self._actor = Actor(run, replica, last_set, templates_of)
         self._templates_before = templates_before
-        self._sync = FullSync(run.systems.client)
-        self._nudge = Nudge(run.systems.client, run.plan.namespace)
+        self._waits = Waits(run, replica, self.observer)
         self._tries: dict[Act, int] = {}
         self._last_refusal = ""
-        self._waiting: AwaitIt | None = None
-        self._waiters: dict[tuple[Wait, str], Waiter] = {}
-        self._unreachable: Waiter | None = None
         self._left_at = 0.0
         self.seconds_away = 0.0
+        self.seen: ReplicaSeen | None = None
 
-    def to_the_other_side(self) -> ReplicaSeen:
+    @property
+    def pod(self) -> str:
+        """The replica's pod."""
+        return self.replica.pod
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for others to do something."""
+        return self._waits.current is not None
+
+    def to_the_other_side(self) -> None:
         """Bring the replica to the volumes that the run is after, Ready.
 
         A failure before its first claim was deleted is undone: the replica gets
@@ -134,22 +147,35 @@ class Swap:
             ToolError: a write was refused.
         """
         try:
-            return self._drive(back_step if self._run.goes_back else next_step)
+            self.seen = self._drive(self._decide)
+        except MUST_STOP:
+            raise
         except ToolError as error:
-            if isinstance(error, JournalBroken | LeaseLost):
-                raise
-            self._undo(error)
+            self.undo(error)
             raise
 
-    def set_again(self) -> ReplicaSeen:
+    def turn(self) -> bool:
+        """Take one step towards the other side, without rest; True once it is there.
+
+        Raises:
+            ToolError: as `to_the_other_side`; nothing is undone.
+        """
+        self.seen = self._turn(self._decide, self._waits.glance)
+        return self.seen is not None
+
+    def set_again(self) -> None:
         """Make the set again with the templates of `templates_of`; no pod is touched.
 
         Raises:
             ToolError: as `to_the_other_side`; nothing is undone.
         """
-        return self._drive(templates_step)
+        self._drive(templates_step)
 
-    def _undo(self, error: ToolError) -> None:
+    def _decide(self, replica: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
+        decide = back_step if self._run.goes_back else next_step
+        return decide(replica, seen, window)
+
+    def undo(self, error: ToolError) -> None:
         """Raise Retreated once the replica is back; return if there is no way back."""
         try:
             if not self._can_retreat():
@@ -160,12 +186,12 @@ class Swap:
         except ToolError as second:
             if second.message != error.message:
                 text = f"the way back failed too: {second.message}"
-                self._run.tell(Notice("warning", text, self._replica.pod))
+                self._run.tell(Notice("warning", text, self.replica.pod))
             return
         raise self._retreated(error) from error
 
     def _retreated(self, error: ToolError) -> Retreated:
-        pod = self._replica.pod
+        pod = self.replica.pod
         side = "CSI" if self._run.goes_back else "in-tree"
         word = "taken back" if self._run.goes_back else "migrated"
         back = Retreated(
@@ -180,29 +206,34 @@ class Swap:
         return back
 
     def _can_retreat(self) -> bool:
-        seen = self._run.patiently(self._replica.pod, self.observer.observe)
-        return can_retreat(self._replica, seen, self._run.direction)
+        seen = self._run.patiently(self.replica.pod, self.observer.observe)
+        return can_retreat(self.replica, seen, self._run.direction)
 
     def is_between(self) -> bool:
         """Whether only this run may start the pod: it has none, and not its old claims."""
-        seen = self._run.patiently(self._replica.pod, self.observer.observe)
+        seen = self._run.patiently(self.replica.pod, self.observer.observe)
         has_pod = seen.pod.presence is not Presence.ABSENT
-        return not has_pod and not can_retreat(self._replica, seen, self._run.direction)
+        return not has_pod and not can_retreat(self.replica, seen, self._run.direction)
 
     def _begin_anew(self) -> None:
         self._tries.clear()
-        self._waiters.clear()
-        self._waiting = self._unreachable = None
+        self._waits.begin_anew()
 
     def _drive(self, decide: Decide) -> ReplicaSeen:
-        while True:
-            try:
-                seen, step = self._decided(decide)
-                if self._take(step, seen):
-                    return seen
-                self._unreachable = None
-            except TRANSIENT as error:
-                self._be_patient(error)
+        while (seen := self._turn(decide, self._waits.until_changed)) is None:
+            pass
+        return seen
+
+    def _turn(self, decide: Decide, wait: AwaitStep) -> ReplicaSeen | None:
+        """Take one step; what is seen when there is none left."""
+        try:
+            seen, step = self._decided(decide)
+            if self._take(step, seen, wait):
+                return seen
+            self._waits.server_is_there()
+        except TRANSIENT as error:
+            self._waits.for_a_server(error)
+        return None
 
     def _decided(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         """The next step, and what is seen; nothing is done after a look that came in between.
@@ -214,14 +245,14 @@ class Swap:
         while isinstance(step, LookAt):
             self.observer.look(step)
             seen, is_old = self.observer.with_facts(seen), True
-            step = decide(self._replica, seen, self._run.options.window)
+            step = decide(self.replica, seen, self._run.window)
         return self._observed(decide) if is_old and not isinstance(step, AwaitIt) else (seen, step)
 
     def _observed(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         seen = self.observer.observe()
-        return seen, decide(self._replica, seen, self._run.options.window)
+        return seen, decide(self.replica, seen, self._run.window)
 
-    def _take(self, step: Step, seen: ReplicaSeen) -> bool:
+    def _take(self, step: Step, seen: ReplicaSeen, wait: AwaitStep) -> bool:
         """Take one step; True when there is none left."""
         match step:
             case Finished():
@@ -229,17 +260,20 @@ class Swap:
                 return True
             case Refuse(reason):
                 raise NeedsPerson(
-                    f"{self._replica.pod}: {reason}",
-                    resolution=way_out(self._run.plan, self._replica, seen),
+                    f"{self.replica.pod}: {reason}",
+                    resolution=way_out(self._run.plan, self.replica, seen),
                 )
             case Retreat(reason):
-                raise OthersNeedTheSet(f"{self._replica.pod}: {reason}")
+                raise OthersNeedTheSet(f"{self.replica.pod}: {reason}")
             case LookAt():
                 self.observer.look(step)
             case AwaitIt():
-                self._await(step, seen)
+                wait(step, seen)
+            case Act(Action.CLOSE_WINDOW) if others := self._run.in_hand - {self.replica.pod}:
+                reason = f"the StatefulSet comes back when {', '.join(sorted(others))} can too"
+                wait(AwaitIt(Wait.READY, reason), seen)
             case Act():
-                has_waited = self._waiting is not None
+                has_waited = self.is_waiting
                 self._waited()
                 if step.action is Action.CREATE_POD and has_waited:
                     self.observer.facts.attached_by = None  # one more look at who holds the disks
@@ -253,7 +287,7 @@ class Swap:
         self._run.guard()
         self._count(act)
         target = self._actor.target(act, seen)
-        pod, action = self._replica.pod, act.action.value
+        pod, action = self.replica.pod, act.action.value
         self._run.tell(StepStarted(pod, action, TITLES[act.action]))
         journal, started = self._run.directory.journal, time.monotonic()
         step = "/".join(filter(None, (pod, action, act.claim)))
@@ -270,7 +304,7 @@ class Swap:
         except (*_UNKNOWN, *_MOVED) as error:
             self._pause(act, error)
         else:
-            self._waiters.clear()
+            self._waits.forget()
             journal.done(intent, result)
             seconds = time.monotonic() - started
             self._run.tell(StepDone(pod, action, target.words, seconds))
@@ -282,7 +316,7 @@ class Swap:
         self._tries[act] = self._tries.get(act, 0) + 1
         if self._tries[act] > _MOST_TRIES:
             raise Stopped(
-                f"{self._replica.pod}: '{TITLES[act.action]}' had no effect in {_MOST_TRIES} tries",
+                f"{self.replica.pod}: '{TITLES[act.action]}' had no effect in {_MOST_TRIES} tries",
                 details=self._last_refusal,
             )
 
@@ -291,74 +325,23 @@ class Swap:
         self._last_refusal = said(error)
         if isinstance(error, _REFUSALS) and self._tries[act] > _MOST_REFUSALS:
             raise Stopped(
-                f"{self._replica.pod}: '{TITLES[act.action]}' is refused",
+                f"{self.replica.pod}: '{TITLES[act.action]}' is refused",
                 details=self._last_refusal,
             )
         if self._tries[act] == _TELLING_TRIES:
-            self._run.tell(Notice("warning", self._last_refusal, self._replica.pod))
+            self._run.tell(Notice("warning", self._last_refusal, self.replica.pod))
         growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
         asked: float = getattr(error, "retry_after", None) or 0.0
         time.sleep(min(max(growing, asked), _LONGEST_PAUSE_SECONDS))
+
+    def _waited(self) -> None:
+        waited = self._waits.current
+        if waited and waited.wait is Wait.READY and self._left_at:
+            self.seconds_away = time.monotonic() - self._left_at
+        self._waits.over()
 
     def _note(self, act: Act, result: dict[str, str]) -> None:
         if act.action is Action.DELETE_POD:
             self._left_at = time.monotonic()
         if "diskId" in result:
             self.observer.facts.disk_ids[act.claim] = result["diskId"]
-
-    # Waiting ----------------------------------------------------------------------
-
-    def _await(self, step: AwaitIt, seen: ReplicaSeen) -> None:
-        """Until something changes, and not for too long without a look at everything."""
-        if self._waiting and (self._waiting.wait, self._waiting.claim) != (step.wait, step.claim):
-            self._waited()
-        self._waiting = step
-        waiter, rest = self._waiter(step), self._patience.rest(step, seen)
-        for _ in range(_ROUNDS_BETWEEN_LOOKS):
-            self._help_along(step, waiter.seconds)
-            if waiter.pause(step.reason, rest) or self.observer.misses_others(seen):
-                break
-        self.observer.facts.forget_for(step.wait, step.claim)
-
-    def _waiter(self, step: AwaitIt) -> Waiter:
-        """One for each kind of wait, so that taking turns does not make them endless."""
-        key = (step.wait, step.claim)
-        if key not in self._waiters:
-            limit = timeout_of(
-                step.wait,
-                self._run.options,
-                self._replica.grace_seconds,
-                len(self._run.plan.replicas),
-            )
-            way_out = way_out_of_wait(self._run.plan, self._replica, step)
-            self._waiters[key] = self._run.waiter(
-                self._replica.pod, step.wait.value, limit, way_out
-            )
-        return self._waiters[key]
-
-    def _help_along(self, step: AwaitIt, seconds: float) -> None:
-        """What makes a wait shorter without changing its outcome."""
-        if step.wait is Wait.BOUND:
-            self._nudge.touch(step.claim)
-        if step.wait in (Wait.REGISTERED, Wait.UNREGISTERED):
-            self._sync.ask_when_due(seconds)
-
-    def _waited(self) -> None:
-        step, self._waiting = self._waiting, None
-        if step is None:
-            return
-        if step.wait is Wait.BOUND:
-            self._nudge.clear(step.claim)
-        if step.wait is Wait.READY and self._left_at:
-            self.seconds_away = time.monotonic() - self._left_at
-        waiter = self._waiter(step)
-        if waiter.told:
-            self._run.tell(StepDone(self._replica.pod, step.wait.value, "", waiter.seconds))
-
-    def _be_patient(self, error: ToolError) -> None:
-        """A server is away: hold still, ask again, and give up only after a good while."""
-        if self._unreachable is None:
-            self._unreachable = self._run.waiter(
-                self._replica.pod, "unreachable", self._run.options.unreachable_timeout
-            )
-        self._unreachable.pause(said(error))

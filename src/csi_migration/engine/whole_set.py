@@ -104,8 +104,8 @@ def templates_of(plan: MigrationPlan, on_csi: set[str]) -> Raw:
     return plan.statefulset_manifest if on_csi else plan.original
 
 
-def close_the_runs_window(run: Run, templates: Raw, *, awaits_adoption: bool) -> None:
-    """With --window run, bring the set back, also when the run stops early.
+def close_the_shared_window(run: Run, templates: Raw, *, awaits_adoption: bool) -> None:
+    """Bring the set back after a window that replicas shared, also when the run stops early.
 
     Only over claims that are all there: its controller would provision an
     empty volume in the place of a missing one.
@@ -113,7 +113,7 @@ def close_the_runs_window(run: Run, templates: Raw, *, awaits_adoption: bool) ->
     Raises:
         NeedsPerson: somebody else brought it back.
     """
-    if run.options.window is not Window.RUN:
+    if run.window is not Window.RUN:
         return
     found = run.systems.client.find(
         resources.STATEFULSETS, run.plan.statefulset, run.plan.namespace

@@ -60,6 +60,7 @@ class Outline:
         to_retain: volumes that are to become Retain for the time of the migration.
         steps: every write in its order; those of the whole set bear no replica.
         differences: the set, and the objects of the first replica; the others are alike.
+        max_unavailable: how many replicas are swapped at once.
     """
 
     namespace: str
@@ -73,3 +74,4 @@ class Outline:
     disks: tuple[PlannedDisk, ...]
     differences: tuple[Difference, ...]
     estimate: Estimate
+    max_unavailable: int = 1

@@ -11,7 +11,11 @@ from csi_migration.model.plan import Window
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the person asked for; `accepted` are the ids of `--accept`."""
+    """What the person asked for.
+
+    `accepted` are the ids of `--accept`; `max_unavailable` is how many replicas are
+    swapped at once.
+    """
 
     namespace: str
     statefulset: str
@@ -19,6 +23,7 @@ class Request:
     csi_class: str
     window: Window = Window.REPLICA
     accepted: frozenset[str] = frozenset()
+    max_unavailable: int = 1
 
     @property
     def subject(self) -> str:

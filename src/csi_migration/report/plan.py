@@ -81,6 +81,9 @@ def _heading(plan: Outline, width: int) -> Iterator[str]:
 def _window(plan: Outline) -> str:
     if plan.window == "run":
         return "run: the StatefulSet is away from the first replica to the last"
+    if plan.max_unavailable > 1:
+        count = plan.max_unavailable
+        return f"replica: the StatefulSet is away while {count} replicas at once are swapped"
     return "replica: the StatefulSet is away while a replica is swapped"
 
 

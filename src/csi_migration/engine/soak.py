@@ -1,0 +1,106 @@
+"""Holds after a swap until the replicas have stayed Ready for long enough and are healthy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from csi_migration.engine.companions import settled_set
+from csi_migration.engine.patience import ROUND_SECONDS, Sighting, until_changed
+from csi_migration.engine.run import Run
+from csi_migration.engine.swap import Swap
+from csi_migration.kube import resources
+from csi_migration.model.events import Notice
+from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
+
+_HEALTH_SECONDS = 30.0
+_REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
+
+
+@dataclass(slots=True)
+class _Held:
+    """A replica since when, as which pod, and how that was last seen."""
+
+    name: str
+    uid: str
+    since: float
+    pod: Raw | None = None
+
+
+class Soak:
+    """The time after a swap; `look_after` is called now and then for the other replicas."""
+
+    def __init__(self, run: Run, look_after: Callable[[], None]) -> None:
+        self._run = run
+        self._look_after = look_after
+        self._seconds = max(run.options.soak, run.plan.min_ready_seconds)
+
+    def hold(self, swaps: Sequence[Swap]) -> None:
+        """Hold until all of them have stayed Ready and are healthy.
+
+        A drain or an eviction may replace one meanwhile: then its time begins anew.
+
+        Raises:
+            WaitedTooLong: one does not stay Ready.
+            NeedsPerson: somebody changed the set.
+        """
+        now = time.monotonic()
+        held = [_Held(one.pod, one.seen.pod.uid, now) for one in swaps if one.seen]
+        names = ", ".join(one.name for one in held)
+        wait = self._run.waiter(names, "soak", self._seconds + self._run.options.ready_timeout)
+        while left := [one for one in held if not self._is_over(one)]:
+            for one in left:
+                self._look(one)
+            self._look_after()
+            wait.pause("holding for a while to see that it stays Ready", partial(self._rest, left))
+
+    def _is_over(self, held: _Held) -> bool:
+        return time.monotonic() >= held.since + self._seconds and self._is_healthy(held.name)
+
+    def _look(self, held: _Held) -> None:
+        held.pod = pod = self._run.patiently(held.name, lambda: self._settled_pod(held.name))
+        if pod is not None and uid_of(pod) != held.uid:
+            held.uid = uid_of(pod)
+            self._run.tell(Notice("warning", _REPLACED, held.name))
+        if pod is None or not is_ready(pod):
+            held.since = time.monotonic()
+
+    def _settled_pod(self, name: str) -> Raw | None:
+        settled_set(self._run)
+        client, namespace = self._run.systems.client, self._run.plan.namespace
+        return client.find(resources.PODS, name, namespace)
+
+    def _rest(self, left: Sequence[_Held], pause: float) -> bool:
+        """Until the first one's time is over or its pod changes; one that is away is asked for."""
+        pod, seconds = left[0].pod, left[0].since + self._seconds - time.monotonic()
+        if pod is None or seconds <= 0:
+            time.sleep(pause)
+            return True
+        namespace, version = self._run.plan.namespace, resource_version_of(pod)
+        sighting = Sighting(resources.PODS, name_of(pod), namespace, version)
+        return until_changed(self._run.systems.client, sighting, min(seconds, ROUND_SECONDS))
+
+    def _is_healthy(self, pod: str) -> bool:
+        plan, command = self._run.plan, self._run.options.health_command
+        if not command:
+            return True
+        own = {"NAMESPACE": plan.namespace, "STATEFULSET": plan.statefulset, "POD": pod}
+        try:
+            # The person's own command, meant for a shell.
+            ended = subprocess.run(  # noqa: S602
+                command,
+                shell=True,
+                check=False,
+                env=os.environ | own,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_HEALTH_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return ended.returncode == 0
