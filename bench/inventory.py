@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
-from lab import cluster as lab_cluster
-from lab import manifests, processes
+from bench.measuring import lab, quieten, run
+from lab import manifests
 from lab.client import Cluster, Object
 from lab.demo import tool
 from lab.layout import Layout
@@ -31,20 +29,10 @@ _WRITERS = 12
 def main() -> int:
     """Print one JSON object: what was there, seconds, peak memory, API calls."""
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        layout = Layout(Path(folder))
-        try:
-            known = lab_cluster.up(layout)
-            # Whoever would act on thousands of sets whose disks are not there.
-            processes.stop([part for part in known.parts if not _is_needed(part.name)])
-            print(json.dumps(_measured(layout, options)))
-        finally:
-            lab_cluster.down(layout)
+    with lab() as (layout, known):
+        quieten(known)
+        print(json.dumps(_measured(layout, options)))
     return 0
-
-
-def _is_needed(part: str) -> bool:
-    return part.startswith(("etcd", "kube-apiserver", "vcenter"))
 
 
 def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, object]:
@@ -55,28 +43,17 @@ def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, object]:
         apart.submit(_fill, kubeconfig, options.sets, options.volumes).result()
     filled = time.monotonic()
     command = [str(tool()), "inventory", "--kubeconfig", str(layout.kubeconfig("admin", "tool"))]
-    told, peak = _run([*command, "--cluster-name", USER_CLUSTER, "-o", "json"])
-    seconds = time.monotonic() - filled
-    found = json.loads(told)
+    cost = run([*command, "--cluster-name", USER_CLUSTER, "-o", "json"])
+    if cost.exit_code:
+        raise subprocess.CalledProcessError(cost.exit_code, command)
+    found = json.loads(cost.printed)
     return {
         "sets": len(found["sets"]),
         "volumes": sum(row["inTree"] for row in found["sets"]) + len(found["looseVolumes"]),
         "seconds_to_fill": round(filled - filling, 1),
-        "seconds": round(seconds, 2),
-        "peak_megabytes": round(peak / 1024),
+        "seconds": cost.seconds,
+        "peak_megabytes": cost.peak_megabytes,
     }
-
-
-def _run(command: list[str]) -> tuple[bytes, int]:
-    """What it printed, and its peak memory in KiB; its alone, not that of all children."""
-    with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(command, stdout=printed)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
-        printed.seek(0)
-        return printed.read(), used.ru_maxrss
 
 
 def _fill(kubeconfig: Path, sets: int, volumes: int) -> None:
