@@ -29,6 +29,7 @@ ASKING = {
     "ListVStorageObject",
     "QueryVirtualDiskUuid",
     "RetrieveVStorageObject",
+    "RetrieveVStorageObjectAssociations",
     "SearchDatastore_Task",
 }
 

@@ -142,6 +142,40 @@ def test_a_vmdk_is_located_with_its_size(disks: Disks, path: DiskPath) -> None:
     assert file.capacity_bytes in {0, 8 * MIB}
 
 
+def test_many_vmdks_of_a_folder_are_located_with_one_search(
+    lab: Lab, disks: Disks, path: DiskPath
+) -> None:
+    folder = path.file.rpartition("/")[0]
+    gone = [DiskPath(path.datastore, f"{folder}/gone-{number}.vmdk") for number in range(100)]
+    elsewhere = DiskPath("LUN 8", "x.vmdk")
+    before = len(calls(lab, "SearchDatastore_Task"))
+    found = disks.locate_all([*gone, path, elsewhere])
+    assert len(calls(lab, "SearchDatastore_Task")) == before + 2, "and one that tells what is there"
+    assert found[path] == disks.locate(path)
+    assert all(isinstance(found[each], DiskNotFound) for each in gone)
+    assert isinstance(found[elsewhere], DatastoreNotFound)
+
+
+def test_the_catalog_tells_of_many_disks_at_once_which_it_knows(
+    disks: Disks, path: DiskPath
+) -> None:
+    file = disks.locate(path)
+    disk_id = disks.register(file, "data-web-0")
+    others = [(file.datastore_id, f"no-such-disk-{number}") for number in range(150)]
+    assert disks.known_to_catalog([*others, (file.datastore_id, disk_id)]) == {disk_id}
+    assert disks.known_to_catalog([("datastore-0", disk_id)]) == frozenset()
+
+
+def test_one_walk_knows_every_nodes_machine(disks: Disks, session: Session) -> None:
+    machines = disks.hardware().machines
+    assert {uuid: each.name for uuid, each in machines.items()} == inventory.machines_by_uuid(
+        session
+    )
+    nodes = list(machines.values())
+    assert disks.seeing_uuids(nodes) == {each.id for each in nodes}
+    assert disks.seeing_uuids([]) == frozenset()
+
+
 def test_a_missing_vmdk_is_answered_with_what_lies_there(disks: Disks, path: DiskPath) -> None:
     folder, _, name = path.file.rpartition("/")
     with pytest.raises(DiskNotFound) as missing:

@@ -7,9 +7,17 @@ from hypothesis import strategies as st
 
 from csi_migration.model.disk import DiskFile, DiskPath
 from csi_migration.vsphere import files
-from csi_migration.vsphere.disks import holders_in, holds
+from csi_migration.vsphere.batches import batches
+from csi_migration.vsphere.disks import Holdings, held_by, holders_in, holds
 from csi_migration.vsphere.errors import DatastoreNotFound
-from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, Properties, hardware_of
+from csi_migration.vsphere.inventory import (
+    Attachment,
+    Datastore,
+    Hardware,
+    NodeMachine,
+    Properties,
+    hardware_of,
+)
 
 PATH = DiskPath("LUN 7 (fast)", "kubevols/web 0.vmdk")
 FILE = DiskFile(PATH, "datastore-7", "/Production/DC0", 0)
@@ -155,3 +163,49 @@ def test_the_holders_are_those_that_are_known_and_those_that_nobody_can_tell_of(
         "vm node-1",
         "vm node-3, whose devices vCenter can't read",
     )
+
+
+files_of_few = st.sampled_from([str(PATH), OTHER, "[a] b.vmdk"])
+devices = st.builds(
+    lambda file, ancestors, disk_id: replace(
+        DEVICE, file=file, ancestors=tuple(ancestors), disk_id=disk_id
+    ),
+    files_of_few,
+    st.lists(files_of_few, max_size=2),
+    st.sampled_from(["", "id-1", "id-2"]),
+)
+
+
+@given(st.lists(devices), st.sampled_from([None, "", "id-1"]))
+def test_many_disks_are_told_the_same_holders_as_one(
+    found: list[Attachment], disk_id: str | None
+) -> None:
+    hardware = Hardware(tuple(found), ())
+    assert Holdings(hardware).of(PATH, disk_id) == held_by(hardware, PATH, disk_id)
+
+
+@pytest.mark.parametrize(
+    ("device", "disk_id"),
+    [
+        (replace(DEVICE, disk_id="id-1"), "id-1"),
+        (DEVICE, ""),
+        (replace(DEVICE, file=OTHER, disk_id="id-1", ancestors=(str(PATH),)), ""),
+    ],
+)
+def test_a_device_tells_the_first_class_disk_of_its_own_file_only(
+    device: Attachment, disk_id: str
+) -> None:
+    assert Holdings(Hardware((device,), ())).disk_id_of(PATH) == disk_id
+
+
+def test_a_machine_is_known_by_its_uuid_in_small_letters() -> None:
+    values = {"name": "node-3", "config.uuid": "42AB", "config.version": "vmx-19"}
+    machines = hardware_of([Properties("vm-3", values)]).machines
+    assert machines == {"42ab": NodeMachine("vm-3", "node-3", "vmx-19")}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_batches_hold_every_item_once_and_in_order(size: int) -> None:
+    parts = list(batches(list(range(5)), size))
+    assert [each for part in parts for each in part] == list(range(5))
+    assert max(map(len, parts)) <= size

@@ -27,7 +27,7 @@ def preflight(**arguments: Any) -> None:
     from csi_migration.report.findings import findings_json, findings_text
 
     with connected(options.places_of(arguments)) as systems:
-        _, found = check(systems, options.request_of(arguments))
+        _, found = check(systems, options.request_of(arguments), one_by_one=False)
     is_json = arguments["output"] == "json"
     click.echo(findings_json(found) if is_json else findings_text(found, **on_stdout()), nl=False)
     if blockers(found):

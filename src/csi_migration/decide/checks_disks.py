@@ -169,8 +169,12 @@ def disks_encrypted(snapshot: Snapshot) -> Iterator[Problem]:
 def disks_kept(snapshot: Snapshot) -> Iterator[Problem]:
     """Without the flag a node's deletion takes the attached disks along."""
     for subject, look in _looks(snapshot):
-        if look.disk and not look.disk.keep_after_delete_vm:
+        if look.disk and look.disk.keep_after_delete_vm is False:
             yield Problem(subject, f"First Class Disk {look.disk.id} would go with its VM")
+    disks = [look.disk for _, look in _looks(snapshot) if look.disk]
+    if unasked := sum(disk.keep_after_delete_vm is None for disk in disks):
+        message = f"{unasked} First Class Disks were not asked one by one; `plan` asks each"
+        yield Problem(snapshot.request.subject, message)
 
 
 @check(

@@ -84,9 +84,15 @@ def with_surroundings(client: Client, snapshot: Snapshot) -> Snapshot:
         around.onto(snapshot),
         autoscalers=around.listed(resources.AUTOSCALERS),
         nodes=around.by_name(resources.NODES),
-        csi_nodes=around.by_name(resources.CSI_NODES) or snapshot.csi_nodes,
+        csi_nodes=around.by_name(resources.CSI_NODES) or _csi_nodes(client, snapshot),
         unfinished=tuple(_unfinished(client, snapshot.request)),
     )
+
+
+def _csi_nodes(client: Client, snapshot: Snapshot) -> dict[str, Raw]:
+    """Those of the replicas' nodes: what may be got without the right to list."""
+    names = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
+    return by_name(client.find(resources.CSI_NODES, name) for name in sorted(names))
 
 
 def _unfinished(client: Client, request: Request) -> Iterator[str]:

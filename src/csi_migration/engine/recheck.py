@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from csi_migration.decide import recheck
-from csi_migration.engine.gather import attachments_of, with_disks
+from csi_migration.engine.gather import attachments_of
 from csi_migration.engine.gather_around import Around
+from csi_migration.engine.gather_disks import recorded_ids, with_disks
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
 from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_of, uid_of
@@ -45,7 +46,7 @@ class Recheck:
             return None
         alone = recheck.of_one_replica(statefulset or run.plan.original, replica.ordinal)
         snapshot = self._surrounded(self._at_first(replica, alone, pod, claims))
-        return with_disks(run.systems, snapshot)
+        return with_disks(run.systems, snapshot, recorded_ids(client))
 
     def _at_first(
         self, replica: ReplicaPlan, statefulset: Raw, pod: Raw, claims: dict[str, Raw]

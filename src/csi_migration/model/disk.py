@@ -68,7 +68,8 @@ class Disk:
         name: the FCD's name in the catalog.
         path: its backing file now.
         capacity_bytes: 0 if vCenter does not say.
-        keep_after_delete_vm: whether the disk outlives a VM that holds it.
+        keep_after_delete_vm: whether the disk outlives a VM that holds it; None
+            if it was not asked.
         consumers: ids of the VMs that vCenter records as using the disk.
     """
 
@@ -76,5 +77,5 @@ class Disk:
     name: str
     path: DiskPath
     capacity_bytes: int
-    keep_after_delete_vm: bool
+    keep_after_delete_vm: bool | None
     consumers: tuple[str, ...] = ()

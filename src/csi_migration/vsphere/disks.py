@@ -5,16 +5,24 @@ Nothing here can delete, move or detach a disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.vsphere import files, inventory
 from csi_migration.vsphere._bindings import vim, vmodl
-from csi_migration.vsphere.errors import DiskNotFound, Faulted, RegistrationRefused
+from csi_migration.vsphere.batches import batches
+from csi_migration.vsphere.errors import (
+    DatastoreNotFound,
+    DiskNotFound,
+    Faulted,
+    RegistrationRefused,
+)
 from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, NodeMachine
 from csi_migration.vsphere.session import Session
 
 _MIB = 1024 * 1024
+_IDS = 100
 _KEEP = "keepAfterDeleteVm"
 # CNS Manager's cleaner takes unclaimed FCDs of this prefix for orphans and
 # deletes them, bytes and all.
@@ -42,10 +50,29 @@ class Disks:
             DatastoreNotFound: no datastore has that name, or several have.
             DiskNotFound: the datastore has no such VMDK.
         """
+        found = self.locate_all([path])[path]
+        if isinstance(found, DiskFile):
+            return found
+        raise found
+
+    def locate_all(
+        self, paths: Iterable[DiskPath]
+    ) -> dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound]:
+        """The same for many paths, with few calls; errors stand in the files' places."""
         if self._datastores is None:
             self._datastores = inventory.datastores(self._session)
-        datastore = files.pick(path.datastore, self._datastores, self._datacenters)
-        return files.stat(self._session, path, datastore)
+        found: dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound] = {}
+        on: dict[Datastore, list[DiskPath]] = {}
+        for path in dict.fromkeys(paths):
+            try:
+                store = files.pick(path.datastore, self._datastores, self._datacenters)
+            except DatastoreNotFound as error:
+                found[path] = error
+            else:
+                on.setdefault(store, []).append(path)
+        for store, inside in on.items():
+            found |= files.stat(self._session, inside, store)
+        return found
 
     def find(self, file: DiskFile, expected_id: str | None = None) -> Disk | None:
         """The FCD that a VMDK is registered as, or None if it is not.
@@ -55,6 +82,28 @@ class Disks:
         """
         return self._backed_by(file, expected_id) or self._backed_by(
             file, self._catalog(file.datastore_id).get(file.path)
+        )
+
+    def known_to_catalog(self, disks: Iterable[tuple[str, str]]) -> frozenset[str]:
+        """The ids that vCenter's catalog knows, of (datastore id, FCD id), many a call."""
+        known: set[str] = set()
+        for some in batches(list(disks), _IDS):
+            specs = [self._spec(*each) for each in some]
+            known |= {each.id.id for each in self._associations(specs) if each.fault is None}
+        return frozenset(known)
+
+    def _associations(self, specs: list[Any]) -> list[Any]:
+        manager = self._session.content.vStorageObjectManager
+        found: list[Any] = self._session.read(
+            lambda: manager.RetrieveVStorageObjectAssociations(specs),
+            method="RetrieveVStorageObjectAssociations",
+            subject=f"{len(specs)} disks from {specs[0].id.id}",
+        )
+        return found
+
+    def _spec(self, datastore_id: str, disk_id: str) -> Any:
+        return vim.vslm.vcenter.RetrieveVStorageObjSpec(
+            id=vim.vslm.ID(id=disk_id), datastore=self._datastore(datastore_id)
         )
 
     def register(self, file: DiskFile, name: str) -> str:
@@ -132,9 +181,9 @@ class Disks:
         """What all VMs hold right now: one walk, to be asked about many disks."""
         return inventory.hardware(self._session)
 
-    def machines(self) -> dict[str, NodeMachine]:
-        """Every VM by its BIOS uuid: one walk."""
-        return inventory.node_machines(self._session)
+    def seeing_uuids(self, machines: Iterable[NodeMachine]) -> frozenset[str]:
+        """The ids of those VMs that have disk.EnableUUID on: one call."""
+        return inventory.seeing_uuids(self._session, [each.id for each in machines])
 
     def attachments(self, file: DiskFile, disk_id: str | None = None) -> tuple[Attachment, ...]:
         """Every device, of any VM, that holds the disk or a delta of it."""
@@ -186,6 +235,32 @@ class Disks:
 def held_by(hardware: Hardware, path: DiskPath, disk_id: str | None) -> tuple[Attachment, ...]:
     """The devices that hold the disk or a delta of it."""
     return tuple(device for device in hardware.attachments if holds(device, path, disk_id))
+
+
+class Holdings:
+    """Who holds what, to be asked about thousands of disks."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._devices = hardware.attachments
+        self._by_file: dict[str, list[int]] = {}
+        self._by_id: dict[str, list[int]] = {}
+        for number, device in enumerate(self._devices):
+            for file in (device.file, *device.ancestors):
+                self._by_file.setdefault(file, []).append(number)
+            self._by_id.setdefault(device.disk_id, []).append(number)
+
+    def of(self, path: DiskPath, disk_id: str | None) -> tuple[Attachment, ...]:
+        """What `held_by` says."""
+        found = {*self._by_file.get(str(path), ())}
+        if disk_id is not None:
+            found.update(self._by_id.get(disk_id, ()))
+        return tuple(self._devices[number] for number in sorted(found))
+
+    def disk_id_of(self, path: DiskPath) -> str:
+        """The FCD id that a device on this very file was attached by; empty if by none."""
+        devices = (self._devices[number] for number in self._by_file.get(str(path), ()))
+        ids = (device.disk_id for device in devices if device.file == str(path))
+        return next(filter(None, ids), "")
 
 
 def holders_in(hardware: Hardware, path: DiskPath, disk_id: str | None) -> tuple[str, ...]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import quote
 
 from csi_migration.model.disk import DiskFile, DiskPath
 from csi_migration.vsphere import tasks
 from csi_migration.vsphere._bindings import vim
+from csi_migration.vsphere.batches import batches
 from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
 from csi_migration.vsphere.inventory import Datastore, properties_of
 from csi_migration.vsphere.session import Session
 
 _HTTPS = 443
 _SHOWN = 10
+# Names that one search looks for.
+_PATTERNS = 250
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4,12}){3,4}", re.IGNORECASE)
 
 
@@ -47,20 +51,63 @@ def pick(name: str, known: list[Datastore], datacenters: tuple[str, ...]) -> Dat
     )
 
 
-def stat(session: Session, path: DiskPath, datastore: Datastore) -> DiskFile:
-    """Look a VMDK up on its datastore.
+def stat(
+    session: Session, paths: Collection[DiskPath], datastore: Datastore
+) -> dict[DiskPath, DiskFile | DiskNotFound]:
+    """Look VMDKs up on their datastore, many of a folder with one search.
 
-    Raises:
-        DiskNotFound: no such VMDK; tells what lies in the folder instead.
+    One that is not there is answered with the error, which tells what lies in
+    the folder instead.
     """
-    path = canonical(session, path, datastore)
-    folder, _, name = path.file.rpartition("/")
-    found = _search(session, datastore, folder, name).get(name)
-    if found is None:
-        raise _not_found(session, path, datastore, folder)
-    return DiskFile(
-        path, datastore.id, datastore.datacenter, (getattr(found, "capacityKb", None) or 0) * 1024
-    )
+    folders: dict[str, list[DiskPath]] = {}
+    for path in paths:
+        folders.setdefault(_folder(path), []).append(path)
+    found: dict[DiskPath, DiskFile | DiskNotFound] = {}
+    for inside in folders.values():
+        found |= _stat(session, inside, datastore)
+    return found
+
+
+def _stat(
+    session: Session, paths: list[DiskPath], datastore: Datastore
+) -> dict[DiskPath, DiskFile | DiskNotFound]:
+    """The same for the VMDKs of one folder."""
+    folder = _folder(canonical(session, paths[0], datastore))
+    there = _found(session, datastore, folder, sorted({_name(path) for path in paths}))
+    looks = {path: there.get(_name(path)) for path in paths}
+    files = ""
+    if None in looks.values():
+        files = _shown(_search(session, datastore, folder, ["*.vmdk"]))
+    return {
+        path: _file(_within(folder, path), datastore, look)
+        if look
+        else _not_found(session, _within(folder, path), datastore, files)
+        for path, look in looks.items()
+    }
+
+
+def _found(session: Session, datastore: Datastore, folder: str, names: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for some in batches(names, _PATTERNS):
+        found |= _search(session, datastore, folder, some)
+    return found
+
+
+def _file(path: DiskPath, datastore: Datastore, found: Any) -> DiskFile:
+    capacity = (getattr(found, "capacityKb", None) or 0) * 1024
+    return DiskFile(path, datastore.id, datastore.datacenter, capacity)
+
+
+def _folder(path: DiskPath) -> str:
+    return path.file.rpartition("/")[0]
+
+
+def _name(path: DiskPath) -> str:
+    return path.file.rpartition("/")[2]
+
+
+def _within(folder: str, path: DiskPath) -> DiskPath:
+    return DiskPath(path.datastore, f"{folder}/{_name(path)}".lstrip("/"))
 
 
 def url(host: str, port: int, file: DiskFile) -> str:
@@ -85,10 +132,8 @@ def canonical(session: Session, path: DiskPath, datastore: Datastore) -> DiskPat
     top, _, _ = path.file.partition("/")
     if datastore.kind.lower() != "vsan" or _UUID.fullmatch(top):
         return path
-    folder, _, name = path.file.rpartition("/")
-    probe = DiskPath(path.datastore, f"{folder}/no-such-disk-{name}".lstrip("/"))
-    told = _told(session, probe, datastore)
-    return DiskPath(path.datastore, f"{told.file.rpartition('/')[0]}/{name}".lstrip("/"))
+    probe = f"{_folder(path)}/no-such-disk-{_name(path)}".lstrip("/")
+    return _within(_folder(_told(session, DiskPath(path.datastore, probe), datastore)), path)
 
 
 def _listed(datacenter: str, wanted: tuple[str, ...]) -> bool:
@@ -113,25 +158,29 @@ def _told(session: Session, probe: DiskPath, datastore: Datastore) -> DiskPath:
     return probe
 
 
-def _not_found(session: Session, path: DiskPath, datastore: Datastore, folder: str) -> DiskNotFound:
-    there = sorted(_search(session, datastore, folder, "*.vmdk"))
-    shown = ", ".join(there[:_SHOWN]) + (
-        f" and {len(there) - _SHOWN} more" if there[_SHOWN:] else ""
-    )
+def _shown(found: Iterable[str]) -> str:
+    there = sorted(found)
+    more = f" and {len(there) - _SHOWN} more" if there[_SHOWN:] else ""
+    return ", ".join(there[:_SHOWN]) + more or "no VMDK"
+
+
+def _not_found(session: Session, path: DiskPath, datastore: Datastore, files: str) -> DiskNotFound:
     return DiskNotFound(
         f"vCenter {session.host}: no VMDK {path}",
-        details=f"[{datastore.name}] {folder} holds: {shown or 'no VMDK'}",
+        details=f"[{datastore.name}] {_folder(path)} holds: {files}",
         resolution="it was moved (Storage DRS, Storage vMotion renames too), renamed or deleted: "
         "find it in vCenter and move it back under this path",
     )
 
 
-def _search(session: Session, datastore: Datastore, folder: str, pattern: str) -> dict[str, Any]:
+def _search(
+    session: Session, datastore: Datastore, folder: str, patterns: list[str]
+) -> dict[str, Any]:
     where, method = f"[{datastore.name}] {folder}", "SearchDatastore"
-    subject = f"{where}/{pattern}"
+    subject = f"{where}/{patterns[0]}"
     store = session.managed(vim.Datastore, datastore.id)
     search = properties_of(session, store, ["browser"])["browser"].SearchDatastore_Task
-    task = session.read(lambda: search(where, _vmdks(pattern)), method=method, subject=subject)
+    task = session.read(lambda: search(where, _vmdks(patterns)), method=method, subject=subject)
     missing = (vim.fault.FileNotFound,)
     try:
         found = tasks.result(session, task, method=method, subject=subject, expect=missing)
@@ -140,7 +189,7 @@ def _search(session: Session, datastore: Datastore, folder: str, pattern: str) -
     return {file.path: file for file in found.file}
 
 
-def _vmdks(pattern: str) -> Any:
+def _vmdks(patterns: list[str]) -> Any:
     browser = vim.host.DatastoreBrowser
     wanted = browser.VmDiskQuery.Details(diskType=False, capacityKb=True, hardwareVersion=False)
     # Without the file's type the answer is a bare file, which has no capacity.
@@ -148,5 +197,5 @@ def _vmdks(pattern: str) -> Any:
         fileType=True, fileSize=False, modification=False, fileOwner=False
     )
     return browser.SearchSpec(
-        query=[browser.VmDiskQuery(details=wanted)], details=shown, matchPattern=[pattern]
+        query=[browser.VmDiskQuery(details=wanted)], details=shown, matchPattern=patterns
     )

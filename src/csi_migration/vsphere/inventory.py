@@ -6,8 +6,8 @@ attribute access on pyVmomi's objects would cost one call each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from csi_migration.vsphere._bindings import kind_name, moid, vim, vmodl
@@ -16,6 +16,7 @@ from csi_migration.vsphere.faults import error_of
 from csi_migration.vsphere.session import Session
 
 _PAGE = 500
+_SHOWN = 3
 _POWER = "runtime.powerState"
 _POWERED_OFF = "poweredOff"
 _DEVICES = "config.hardware.device"
@@ -93,16 +94,16 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class NodeMachine:
-    """A VM as a Kubernetes node runs on it.
+    """A VM that a Kubernetes node may run on.
 
     Attributes:
+        id: its managed object id (`vm-42`).
         hardware: its virtual hardware's version (`vmx-19`); empty if vCenter does not say.
-        has_disk_uuid: whether disk.EnableUUID is on, so that its guest sees disks' uuids.
     """
 
+    id: str
     name: str
     hardware: str
-    has_disk_uuid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,14 @@ class Hardware:
         attachments: every virtual disk of every VM whose devices can be read.
         unreadable: names of the VMs that may hold any disk, for all that
             vCenter can say.
+        machines: every VM that has a configuration to read, by its BIOS uuid,
+            which Kubernetes knows its nodes by (cloud-provider-vsphere:
+            `vsphere://UUID` in a node's providerID).
     """
 
     attachments: tuple[Attachment, ...]
     unreadable: tuple[str, ...]
+    machines: Mapping[str, NodeMachine] = field(default_factory=dict)
 
 
 def properties(
@@ -131,6 +136,17 @@ def properties(
         lambda: list(_walk(session, kind, names, container)),
         method="RetrievePropertiesEx",
         subject=f"every {kind_name(kind)}",
+    )
+
+
+def properties_of_all(session: Session, things: list[Any], names: list[str]) -> list[Properties]:
+    """Fetch properties of managed objects of one type, many a call."""
+    if not things:
+        return []
+    return session.read(
+        lambda: list(_pages(session, _filter(things, type(things[0]), names, []))),
+        method="RetrievePropertiesEx",
+        subject=", ".join(map(moid, things[:_SHOWN])),
     )
 
 
@@ -184,30 +200,26 @@ def hardware(session: Session) -> Hardware:
     unread; with it left out, the templates and orphans that large inventories
     collect over the years stand in nobody's way.
     """
-    machines = properties(session, vim.VirtualMachine, ["name", _POWER, _DEVICES])
-    return hardware_of(machines)
+    wanted = ["name", _POWER, _DEVICES, _UUID, _VERSION]
+    # Page by page: the devices of thousands of VMs would fill the memory.
+    return session.read(
+        lambda: hardware_of(_walk(session, vim.VirtualMachine, wanted, None)),
+        method="RetrievePropertiesEx",
+        subject="every VirtualMachine",
+    )
 
 
 def machines_by_uuid(session: Session) -> dict[str, str]:
-    """The name of every VM by its BIOS uuid, which Kubernetes knows its nodes by.
-
-    (cloud-provider-vsphere: `vsphere://UUID` in a node's providerID.)
-    """
+    """The name of every VM by its BIOS uuid."""
     found = properties(session, vim.VirtualMachine, ["name", _UUID])
     return {str(m.values[_UUID]).lower(): _name(m) for m in found if m.values.get(_UUID)}
 
 
-def node_machines(session: Session) -> dict[str, NodeMachine]:
-    """Every VM that has a configuration to read, by its BIOS uuid."""
-    wanted = ["name", _UUID, _VERSION, _EXTRA]
-    found = properties(session, vim.VirtualMachine, wanted)
-    return {
-        str(m.values[_UUID]).lower(): NodeMachine(
-            _name(m), str(m.values.get(_VERSION) or ""), _sees_uuids(m)
-        )
-        for m in found
-        if m.values.get(_UUID)
-    }
+def seeing_uuids(session: Session, ids: Iterable[str]) -> frozenset[str]:
+    """Those of the VMs that have disk.EnableUUID on, so that their guests see disks' uuids."""
+    things = [session.managed(vim.VirtualMachine, each) for each in ids]
+    found = properties_of_all(session, things, [_EXTRA])
+    return frozenset(each.id for each in found if _sees_uuids(each))
 
 
 def _sees_uuids(machine: Properties) -> bool:
@@ -220,16 +232,23 @@ def _sees_uuids(machine: Properties) -> bool:
 
 def hardware_of(machines: Iterable[Properties]) -> Hardware:
     """What the VMs' fetched properties say."""
-    found = list(machines)
-    return Hardware(
-        attachments=tuple(
-            _attachment(_name(machine), device)
-            for machine in found
-            for device in machine.values.get(_DEVICES, ())
-            if isinstance(device, vim.vm.device.VirtualDisk)
-        ),
-        unreadable=tuple(_name(machine) for machine in found if _may_hold_unseen(machine)),
-    )
+    attachments: list[Attachment] = []
+    unreadable: list[str] = []
+    nodes: dict[str, NodeMachine] = {}
+    for machine in machines:
+        attachments += _attachments(machine)
+        if _may_hold_unseen(machine):
+            unreadable.append(_name(machine))
+        if uuid := machine.values.get(_UUID):
+            version = str(machine.values.get(_VERSION) or "")
+            nodes[str(uuid).lower()] = NodeMachine(machine.id, _name(machine), version)
+    return Hardware(tuple(attachments), tuple(unreadable), nodes)
+
+
+def _attachments(machine: Properties) -> Iterator[Attachment]:
+    for device in machine.values.get(_DEVICES, ()):
+        if isinstance(device, vim.vm.device.VirtualDisk):
+            yield _attachment(_name(machine), device)
 
 
 def _may_hold_unseen(machine: Properties) -> bool:

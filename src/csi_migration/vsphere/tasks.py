@@ -12,6 +12,8 @@ from csi_migration.vsphere.session import Session
 
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
+_STATE, _RESULT, _ERROR = "info.state", "info.result", "info.error"
+_WANTED = [_STATE, _RESULT, _ERROR]
 _ENDED = frozenset({"success", "error"})
 
 
@@ -32,14 +34,14 @@ def result(
     """
     asked = f"vCenter {session.host}: {method} of {subject}"
     deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
-    # One by one: `info` as a whole cannot be read where a task is about
+    # By its parts: `info` as a whole cannot be read where a task is about
     # something that is no inventory object.
-    while (seen := properties_of(session, task, ["info.state"])["info.state"]) not in _ENDED:
+    while (seen := properties_of(session, task, _WANTED))[_STATE] not in _ENDED:
         if time.monotonic() > deadline:
-            raise VCenterUnreachable(f"{asked}: still {seen} after {timeout:g} s")
+            raise VCenterUnreachable(f"{asked}: still {seen[_STATE]} after {timeout:g} s")
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
-    if seen == "success":
-        return properties_of(session, task, ["info.result"]).get("info.result")
-    fault = properties_of(session, task, ["info.error"])["info.error"]
+    if seen[_STATE] == "success":
+        return seen.get(_RESULT)
+    fault = seen[_ERROR]
     raise fault if isinstance(fault, expect) else error_of(fault, asked)
