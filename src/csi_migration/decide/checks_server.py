@@ -45,7 +45,7 @@ def permissions(snapshot: Snapshot) -> Iterator[Problem]:
     "dry-runs",
     _BLOCKER,
     "the API server accepts every object to come",
-    looks_at="a server-side dry-run of every object to come",
+    looks_at="a server-side dry-run of every object to come; of a large set, samples at first",
     source="kubernetes: webhook/errors/statuserror.go:NewDryRunUnsupportedErr",
     resolution="Clear what the server objects to.",
     needs="dry_runs",

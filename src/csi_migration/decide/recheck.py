@@ -28,12 +28,15 @@ AGAIN = frozenset(
         "disks-found",
         "disks-plain",
         "machines-readable",
+        "disks-catalog",
         "disks-held-here",
+        "dry-runs",
     }
 )
 """What may come to fail in the hours between preflight and the last replica, and would
-leave a replica away. Budgets, readiness and the set itself are looked at anyway. A new
-finalizer is not among them: who sets one mostly takes it off again, and the swap waits."""
+leave a replica away; and what preflight asks samples of, for a large set. Budgets, readiness
+and the set itself are looked at anyway. A new finalizer is not among them: who sets one mostly
+takes it off again, and the swap waits."""
 
 
 def of_one_replica(statefulset: Raw, ordinal: int) -> Raw:

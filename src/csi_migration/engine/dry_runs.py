@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from csi_migration.decide.manifests import with_handle
 from csi_migration.decide.plan import plan_of
+from csi_migration.decide.sampling import representatives
+from csi_migration.engine.side_by_side import side_by_side
 from csi_migration.kube import Client, ReadFailed, Rejected, Resource, resources
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
@@ -21,30 +23,40 @@ _SUFFIX = "-dry-run"
 _NO_DISK_YET = str(uuid.UUID(int=0))
 
 
+_Trial = tuple[Resource, Raw, str]
+
+
 def dry_runs(client: Client, snapshot: Snapshot) -> tuple[DryRun, ...]:
-    """The server's answers; it keeps none of the objects.
+    """The server's answers; it keeps none of the objects. Of a large set, to samples only.
 
     Raises:
         Unreachable: the server did not answer.
     """
-    return tuple(_answers(client, plan_of(snapshot)))
+    return _answers(client, _trials(plan_of(snapshot)))
 
 
-def _answers(client: Client, plan: MigrationPlan) -> Iterator[DryRun]:
+def dry_runs_of(client: Client, replica: ReplicaPlan) -> tuple[DryRun, ...]:
+    """The same for the objects of one replica."""
+    return _answers(client, _trials_of(replica))
+
+
+def _answers(client: Client, trials: Iterator[_Trial]) -> tuple[DryRun, ...]:
+    return tuple(side_by_side(lambda trial: ask(client, *trial), trials))
+
+
+def _trials(plan: MigrationPlan) -> Iterator[_Trial]:
     renamed = _renamed(plan.statefulset_manifest)
-    yield ask(client, resources.STATEFULSETS, renamed, f"statefulset/{plan.statefulset}")
-    for replica in plan.replicas:
-        yield from _replica_answers(client, replica)
+    yield resources.STATEFULSETS, renamed, f"statefulset/{plan.statefulset}"
+    for replica in representatives(plan):
+        yield from _trials_of(replica)
 
 
-def _replica_answers(client: Client, replica: ReplicaPlan) -> Iterator[DryRun]:
-    pod = _renamed(replica.pod_manifest)
-    yield ask(client, resources.PODS, pod, f"pod/{replica.pod}")
+def _trials_of(replica: ReplicaPlan) -> Iterator[_Trial]:
+    yield resources.PODS, _renamed(replica.pod_manifest), f"pod/{replica.pod}"
     for claim in replica.claims:
         volume = with_handle(claim.new_volume_manifest, claim.disk_id or _NO_DISK_YET)
-        yield ask(client, resources.VOLUMES, volume, f"pv/{claim.new_volume}")
-        renamed = _renamed(claim.new_claim_manifest)
-        yield ask(client, resources.CLAIMS, renamed, f"pvc/{claim.name}")
+        yield resources.VOLUMES, volume, f"pv/{claim.new_volume}"
+        yield resources.CLAIMS, _renamed(claim.new_claim_manifest), f"pvc/{claim.name}"
 
 
 def ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> DryRun:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
 from csi_migration.decide import recheck
+from csi_migration.decide.sampling import is_sampled
+from csi_migration.engine.dry_runs import dry_runs_of
 from csi_migration.engine.gather import attachments_of
 from csi_migration.engine.gather_around import Around
-from csi_migration.engine.gather_disks import recorded_ids, with_disks
+from csi_migration.engine.gather_disks import ids_by_path, with_disks
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
-from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_of, uid_of
+from csi_migration.model.disk import DiskPath
+from csi_migration.model.objects import (
+    CSI_DRIVER,
+    Raw,
+    by_name,
+    claim_templates_of,
+    class_of,
+    uid_of,
+)
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
@@ -46,7 +57,19 @@ class Recheck:
             return None
         alone = recheck.of_one_replica(statefulset or run.plan.original, replica.ordinal)
         snapshot = self._surrounded(self._at_first(replica, alone, pod, claims))
-        return with_disks(run.systems, snapshot, recorded_ids(client))
+        # Preflight tried samples of a large set: nothing leaves by a sample.
+        tried = dry_runs_of(client, replica) if is_sampled(run.plan) else ()
+        return with_disks(run.systems, replace(snapshot, dry_runs=tried), self._recorded(replica))
+
+    def _recorded(self, replica: ReplicaPlan) -> dict[DiskPath, str]:
+        """The driver's records of the disks that the plan knows as First Class Disks.
+
+        They bear the FCD's id (vsphere-csi-driver: pkg/apis/migration/migration.go), so
+        that not all of the cluster have to be listed.
+        """
+        client, ids = self._run.systems.client, [c.disk_id for c in replica.claims if c.disk_id]
+        found = (client.find(resources.VOLUME_MIGRATIONS, each) for each in ids)
+        return ids_by_path([record for record in found if record])
 
     def _at_first(
         self, replica: ReplicaPlan, statefulset: Raw, pod: Raw, claims: dict[str, Raw]
@@ -67,14 +90,38 @@ class Recheck:
     def _surrounded(self, snapshot: Snapshot) -> Snapshot:
         client, namespace = self._run.systems.client, snapshot.request.namespace
         nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
-        attachments = client.list(resources.VOLUME_ATTACHMENTS)
         return replace(
             self._around.onto(snapshot),
             namespace_pods=tuple(client.list(resources.PODS, namespace)),
             nodes=by_name(client.find(resources.NODES, node) for node in nodes),
             csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),
-            attachments=attachments_of(attachments, snapshot.volumes),
+            attachments=self._attachments(snapshot, nodes),
         )
+
+    def _attachments(self, snapshot: Snapshot, nodes: set[str]) -> tuple[Raw, ...]:
+        """Those of the volumes to the pod's node, by their names; all of the cluster are
+        listed only if one has another name, or there is none.
+        """
+        client = self._run.systems.client
+        paths = (v["spec"].get("vsphereVolume") or {} for v in snapshot.volumes.values())
+        names = [
+            attachment_name(path["volumePath"], node) for path in paths if path for node in nodes
+        ]
+        found = [one for name in names if (one := client.find(resources.VOLUME_ATTACHMENTS, name))]
+        own = attachments_of(found, snapshot.volumes)
+        if len(own) == len(snapshot.volumes):
+            return own
+        return attachments_of(client.list(resources.VOLUME_ATTACHMENTS), snapshot.volumes)
+
+
+def attachment_name(handle: str, node: str) -> str:
+    """What Kubernetes calls the driver's VolumeAttachment of a volume to a node; the handle
+    of an in-tree volume is its path.
+
+    (kubernetes: volume/csi/csi_attacher.go:getAttachmentName; csi-translation-lib:
+    vsphere_volume.go:TranslateInTreePVToCSI.)
+    """
+    return f"csi-{hashlib.sha256(f'{handle}{CSI_DRIVER}{node}'.encode()).hexdigest()}"
 
 
 def _as_backed_up(replica: ReplicaPlan, claims: dict[str, Raw]) -> bool:
