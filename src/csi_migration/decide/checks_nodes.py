@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from csi_migration.decide.checks_volumes import csi_topology_keys, driver_on, in_tree_pairs
+from csi_migration.decide.checks_volumes import (
+    claims_by_ordinal,
+    csi_topology_keys,
+    driver_on,
+    in_tree_pairs,
+)
 from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.decide.selectors import node_fits
 from csi_migration.decide.topology import UnknownTopology, csi_node_affinity
@@ -205,15 +211,16 @@ def attach_limit(snapshot: Snapshot) -> Iterator[Problem]:
     """In-tree and CSI volumes count alike, so a swap needs no more; on a full node another
     pod may take the room while the replica is away.
     """
+    used = Counter(
+        one["spec"].get("nodeName")
+        for one in snapshot.all_attachments
+        if one["spec"].get("attacher") == CSI_DRIVER
+    )
     for name in used_nodes(snapshot):
         driver = driver_on(snapshot.csi_nodes[name]) if name in snapshot.csi_nodes else None
         limit = ((driver or {}).get("allocatable") or {}).get("count")
-        used = sum(
-            one["spec"].get("nodeName") == name and one["spec"].get("attacher") == CSI_DRIVER
-            for one in snapshot.all_attachments
-        )
-        if limit is not None and used >= limit:
-            yield Problem(f"node/{name}", f"it has {used} of {limit} volumes attached")
+        if limit is not None and used[name] >= limit:
+            yield Problem(f"node/{name}", f"it has {used[name]} of {limit} volumes attached")
 
 
 @check(
@@ -255,11 +262,10 @@ def attachments_here(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _volumes_by_ordinal(snapshot: Snapshot) -> Iterator[tuple[int, str]]:
-    for ordinal, pod in snapshot.pods.items():
-        suffix = f"-{name_of(pod)}"
-        for name, claim in snapshot.claims.items():
-            if name.endswith(suffix) and claim["spec"].get("volumeName"):
-                yield ordinal, claim["spec"]["volumeName"]
+    for ordinal, name in claims_by_ordinal(snapshot):
+        volume = snapshot.claims.get(name, {}).get("spec", {}).get("volumeName")
+        if volume and ordinal in snapshot.pods:
+            yield ordinal, volume
 
 
 @check(

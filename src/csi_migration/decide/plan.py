@@ -32,7 +32,7 @@ def plan_of(snapshot: Snapshot) -> MigrationPlan:
     Raises:
         KeyError, ValueError: the snapshot did not pass preflight.
     """
-    statefulset = snapshot.statefulset
+    statefulset, keys = snapshot.statefulset, csi_topology_keys(snapshot)
     return MigrationPlan(
         namespace=snapshot.request.namespace,
         statefulset=snapshot.request.statefulset,
@@ -43,12 +43,12 @@ def plan_of(snapshot: Snapshot) -> MigrationPlan:
         original=statefulset,
         min_ready_seconds=float(statefulset["spec"].get("minReadySeconds", 0)),
         replicas=tuple(
-            replica_plan(snapshot, ordinal) for ordinal in reversed(ordinals_of(statefulset))
+            _replica_plan(snapshot, ordinal, keys) for ordinal in reversed(ordinals_of(statefulset))
         ),
     )
 
 
-def replica_plan(snapshot: Snapshot, ordinal: int) -> ReplicaPlan:
+def _replica_plan(snapshot: Snapshot, ordinal: int, keys: set[str]) -> ReplicaPlan:
     """One replica's part of the plan."""
     statefulset, pod = snapshot.statefulset, snapshot.pods[ordinal]
     revision = snapshot.revisions[statefulset["status"]["updateRevision"]]
@@ -62,13 +62,15 @@ def replica_plan(snapshot: Snapshot, ordinal: int) -> ReplicaPlan:
             pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
         ),
         claims=tuple(
-            claim_plan(snapshot, claim_name(name_of(template), name_of(statefulset), ordinal))
+            _claim_plan(
+                snapshot, claim_name(name_of(template), name_of(statefulset), ordinal), keys
+            )
             for template in claim_templates_of(statefulset)
         ),
     )
 
 
-def claim_plan(snapshot: Snapshot, name: str) -> ClaimPlan:
+def _claim_plan(snapshot: Snapshot, name: str, keys: set[str]) -> ClaimPlan:
     """One claim's part of the plan."""
     claim = snapshot.claims[name]
     volume = snapshot.volumes[claim["spec"]["volumeName"]]
@@ -86,7 +88,7 @@ def claim_plan(snapshot: Snapshot, name: str) -> ClaimPlan:
         file=look.file,
         disk_id=look.disk.id if look.disk else "",
         new_volume=new_volume_name(volume),
-        new_volume_manifest=new_volume(volume, claim, csi_class, csi_topology_keys(snapshot)),
+        new_volume_manifest=new_volume(volume, claim, csi_class, keys),
         new_claim_manifest=new_claim(claim, new_volume_name(volume), csi_class),
         old_volume_manifest=restored_volume(volume),
         old_claim_manifest=restored_claim(claim),

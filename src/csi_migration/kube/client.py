@@ -7,7 +7,6 @@ says about the world.
 
 from __future__ import annotations
 
-import json
 import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -88,7 +87,7 @@ class Client:
         Raises:
             NotFound: it is not there.
         """
-        return _object(self.read(resource, name, namespace))
+        return self._transport.ask(Request("GET", resource.path(namespace, name)))
 
     def find(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest | None:
         """One object, or None if it is not there."""
@@ -255,7 +254,7 @@ class Client:
 
     def version(self) -> str:
         """The server's version (`v1.34.4`)."""
-        return str(_object(self._transport.send(Request("GET", "/version")))["gitVersion"])
+        return str(self._transport.ask(Request("GET", "/version"))["gitVersion"])
 
     def allowed(
         self,
@@ -267,8 +266,8 @@ class Client:
     ) -> bool:
         """Whether the server would let us do `verb` (SelfSubjectAccessReview)."""
         review = access_review(verb, resource, namespace or "", name, subresource)
-        answer = self._transport.send(Request("POST", _ACCESS_REVIEWS, body=encode(review)))
-        return bool(_object(answer)["status"]["allowed"])
+        answer = self._transport.ask(Request("POST", _ACCESS_REVIEWS, body=encode(review)))
+        return bool(answer["status"]["allowed"])
 
     def _write(
         self,
@@ -281,7 +280,7 @@ class Client:
     ) -> Manifest:
         query = {"fieldManager": self._field_manager} | ({"dryRun": "All"} if dry_run else {})
         request = Request(method, path, query, encode(body), content, changes=not dry_run)
-        return _object(self._transport.send(request))
+        return self._transport.ask(request)
 
 
 def _user_agent() -> str:
@@ -295,8 +294,3 @@ def _user_agent() -> str:
 def _check_namespace(resource: Resource, namespace: str | None) -> None:
     if resource.namespaced and namespace is None:
         raise ValueError(f"creating {resource.plural} needs a namespace")
-
-
-def _object(answer: bytes) -> Manifest:
-    found: Manifest = json.loads(answer)
-    return found

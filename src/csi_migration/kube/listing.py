@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,5 +52,5 @@ def _pages(
 
 
 def _page(transport: Transport, page: Request) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    answer = json.loads(transport.send(page))
+    answer = transport.ask(page)
     return answer.get("items") or [], answer["metadata"]

@@ -87,14 +87,26 @@ class Transport:
         Raises:
             KubernetesError: as the class says.
         """
+        return self._exchange(request)[0]
+
+    def ask(self, request: Request) -> dict[str, Any]:
+        """Send a request and return the JSON object that answers it.
+
+        Raises:
+            KubernetesError: as the class says.
+        """
+        return self._exchange(request)[1]
+
+    def _exchange(self, request: Request) -> tuple[bytes, dict[str, Any]]:
         response = self.open(request, self._read_timeout)
         try:
             body = response.data
         except HTTPError as error:
             raise self._broken(request, error, begun=True) from error
-        if not isinstance(_json(body), dict):
+        answer = _json(body)
+        if not isinstance(answer, dict):
             raise self.unfinished(request, "the answer is not a JSON object")
-        return body
+        return body, answer
 
     def open(self, request: Request, read_timeout: float) -> BaseHTTPResponse:
         """Send a request and return the response with its body still to be read.

@@ -17,6 +17,7 @@ from csi_migration.vsphere.session import Session
 
 _HTTPS = 443
 _SHOWN = 10
+_SEARCH = "SearchDatastore"
 # Names that one search looks for.
 _PATTERNS = 250
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4,12}){3,4}", re.IGNORECASE)
@@ -87,10 +88,7 @@ def _stat(
 
 
 def _found(session: Session, datastore: Datastore, folder: str, names: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for some in batches(names, _PATTERNS):
-        found |= _search(session, datastore, folder, some)
-    return found
+    return _search(session, datastore, folder, *batches(names, _PATTERNS))
 
 
 def _file(path: DiskPath, datastore: Datastore, found: Any) -> DiskFile:
@@ -174,16 +172,27 @@ def _not_found(session: Session, path: DiskPath, datastore: Datastore, files: st
 
 
 def _search(
-    session: Session, datastore: Datastore, folder: str, patterns: list[str]
+    session: Session, datastore: Datastore, folder: str, *patterns: list[str]
 ) -> dict[str, Any]:
-    where, method = f"[{datastore.name}] {folder}", "SearchDatastore"
-    subject = f"{where}/{patterns[0]}"
+    """What is found by any of these searches, which run side by side."""
+    where = f"[{datastore.name}] {folder}"
     store = session.managed(vim.Datastore, datastore.id)
     search = properties_of(session, store, ["browser"])["browser"].SearchDatastore_Task
-    task = session.read(lambda: search(where, _vmdks(patterns)), method=method, subject=subject)
+
+    def begin(some: list[str]) -> tuple[str, Any]:
+        subject, spec = f"{where}/{some[0]}", _vmdks(some)
+        return subject, session.read(lambda: search(where, spec), method=_SEARCH, subject=subject)
+
+    found: dict[str, Any] = {}
+    for subject, task in [begin(some) for some in patterns]:
+        found |= _ended(session, subject, task)
+    return found
+
+
+def _ended(session: Session, subject: str, task: Any) -> dict[str, Any]:
     missing = (vim.fault.FileNotFound,)
     try:
-        found = tasks.result(session, task, method=method, subject=subject, expect=missing)
+        found = tasks.result(session, task, method=_SEARCH, subject=subject, expect=missing)
     except vim.fault.FileNotFound:
         return {}
     return {file.path: file for file in found.file}
