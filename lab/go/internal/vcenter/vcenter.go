@@ -104,6 +104,7 @@ func (v *VCenter) override() {
 	v.putAuthorizationManager()
 	v.putObjectManager()
 	v.putDiskManager()
+	v.putBrowsers()
 
 	volumes := simulator.NewRegistry()
 	volumes.Namespace, volumes.Path = cns.Namespace, cns.Path
