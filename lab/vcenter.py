@@ -122,6 +122,20 @@ class Disks:
         manager = self._content.virtualDiskManager
         self._wait(manager.CreateVirtualDisk_Task(path, self._datacenter, spec))
 
+    def datastore_cluster(self, name: str) -> str:
+        """Make an empty one, in which Storage DRS would move disks by itself; its id.
+
+        It stays: the simulator can't destroy one.
+        """
+        pod = self._datacenter.datastoreFolder.CreateStoragePod(name)
+        automated = vim.storageDrs.PodConfigSpec(  # type: ignore[no-untyped-call]
+            enabled=True, defaultVmBehavior="automated"
+        )
+        spec = vim.storageDrs.ConfigSpec(podConfigSpec=automated)  # type: ignore[no-untyped-call]
+        manager = self._content.storageResourceManager
+        self._wait(manager.ConfigureStorageDrsForPod_Task(pod, spec, modify=True))
+        return str(pod).strip("'").partition(":")[2]
+
     def path_of(self, disk_id: str) -> str:
         """Where the First Class Disk's backing file lies now."""
         return str(self.first_class_disk(disk_id).config.backing.filePath)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import vcenter
 from lab.client import Object
 from lab.manifests import Workload
 from tests.lab.labkit import Lab, Trial
@@ -31,7 +32,6 @@ from tests.lab.vcenter_proxy import VCenterProxy
 
 CLAIM, POD = "data-web-0", "web-0"
 MIGRATION = "CnsVSphereVolumeMigration"
-SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
 DEVICES = b"<name>config.hardware.device</name>"
 Rewrite = Callable[[bytes], bytes]
 
@@ -139,13 +139,6 @@ def machine(old: bytes, new: bytes, *, where: bytes = b"", name: str = "") -> Pl
 
 
 @contextmanager
-def held_by_another(made: Trial) -> Iterator[None]:
-    name = made.pods()[POD]["spec"]["nodeName"].encode()
-    with machine(b">" + name + b"<", b">backup-proxy<", where=DEVICES)(made):
-        yield
-
-
-@contextmanager
 def moved_away(made: Trial) -> Iterator[None]:
     descriptor = descriptor_of(made)
     aside = descriptor.with_suffix(".elsewhere")
@@ -154,6 +147,35 @@ def moved_away(made: Trial) -> Iterator[None]:
         yield
     finally:
         aside.rename(descriptor)
+
+
+@contextmanager
+def moved_with_its_record(made: Trial) -> Iterator[None]:
+    """Storage vMotion moves the disk with the VM that holds it."""
+    path = path_of(made)
+    there = path.replace("] ", "] moved/").encode()
+    with moved_away(made), said(path.encode() + b"</fileName>", there + b"</fileName>")(made):
+        yield
+
+
+def in_a_datastore_cluster_called(pod: str) -> Plant:
+    """VCenter tells that every datastore is in this one."""
+    parent = re.compile(
+        rb'(<obj type="Datastore">(?:(?!</objects>).)*?<name>parent</name>\s*<val )'
+        rb"[^>]*>[^<]*<",
+        re.DOTALL,
+    )
+    told = rb'\1xsi:type="ManagedObjectReference" type="StoragePod">' + pod.encode() + b"<"
+    return retold(lambda _: lambda body: parent.sub(told, body))
+
+
+@contextmanager
+def in_a_datastore_cluster(made: Trial) -> Iterator[None]:
+    """A real one, but empty: the lab's datastores could not be moved out of it again."""
+    with vcenter.disks(made.lab.facts.vcenter) as lab_disks:
+        pod = lab_disks.datastore_cluster("Fast disks")
+    with in_a_datastore_cluster_called(pod)(made):
+        yield
 
 
 @contextmanager
@@ -218,12 +240,26 @@ def said(old: bytes, new: bytes) -> Plant:
     return retold(lambda _: lambda body: body.replace(old, new))
 
 
-def of_capacity(kibibytes: int) -> Plant:
-    """VCenter tells the VMDKs' capacity, which the lab's own leaves out."""
-    found = re.compile(rb"<file\b[^>]*>((?:(?!</file>).)*)</file>", re.DOTALL)
-    tag = f'<file xmlns:xsi="{SCHEMA}" xsi:type="VmDiskFileInfo">'.encode()
-    told = tag + rb"\1<capacityKb>%d</capacityKb></file>" % kibibytes
-    return retold(lambda _: lambda body: found.sub(told, body))
+def of_capacity(mebibytes: int) -> Plant:
+    """The VMDK's descriptor has this size."""
+
+    @contextmanager
+    def plant(made: Trial) -> Iterator[None]:
+        descriptor = descriptor_of(made)
+        before = descriptor.read_text()
+        sectors = mebibytes * 2048
+        descriptor.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {sectors} ", before))
+        try:
+            yield
+        finally:
+            descriptor.write_text(before)
+
+    return plant
+
+
+def of_unsaid_capacity(_: Trial) -> Rewrite:
+    told = re.compile(rb"<capacityKb>\d+</capacityKb>|(?<=<capacityInMB>)\d+")
+    return lambda body: told.sub(lambda match: b"" if b"Kb" in match[0] else b"0", body)
 
 
 def second_volume(made: Trial) -> Object:
@@ -249,14 +285,34 @@ PARENT = f'<parent xsi:type="VirtualDiskFlatVer2BackingInfo">{BASE}<diskMode>per
 
 MISFITS = [
     misfit("disks-found moved away", moved_away),
+    misfit("disks-moved", moved_with_its_record),
+    misfit(
+        "datastores-usable inaccessible",
+        said(b"<accessible>true<", b"<accessible>false<"),
+        *("datastores-usable", "disks-found"),
+    ),
+    misfit(
+        "datastores-usable maintenance",
+        said(b"<maintenanceMode>normal<", b"<maintenanceMode>enteringMaintenance<"),
+    ),
+    misfit("storage-drs automated", in_a_datastore_cluster),
+    misfit("storage-drs unseen", in_a_datastore_cluster_called("group-p404")),
+    misfit(
+        "changed-blocks",
+        said(b"<changedBlockTrackingEnabled>false<", b"<changedBlockTrackingEnabled>true<"),
+    ),
     misfit("disks-plain delta", device(more=PARENT + "</parent>")),
     misfit("disks-plain multi-writer", device(more="<sharing>sharingMultiWriter</sharing>")),
     misfit("disks-plain nonpersistent", device("independent_nonpersistent")),
-    misfit("disks-size smaller", of_capacity(32 * 1024)),
-    misfit("disks-size larger", of_capacity(128 * 1024)),
+    misfit("disks-size smaller", of_capacity(32)),
+    misfit("disks-size larger", of_capacity(128)),
+    misfit("disks-size unsaid", retold(of_unsaid_capacity)),
     misfit("disks-kept", said(b"<keepAfterDeleteVm>true<", b"<keepAfterDeleteVm>false<")),
     misfit("disks-encrypted", device(more="<keyId><keyId>key-1</keyId></keyId>")),
-    misfit("disks-held-here another VM", held_by_another),
+    misfit(
+        "disks-held-here another VM",
+        machine(b'type="VirtualMachine">', b'type="VirtualMachine">other-', where=DEVICES),
+    ),
     misfit(
         "machines-readable",
         machine(DEVICES, b"<name>config.hardware.memoryMB</name>", name="admin-node-1"),

@@ -9,6 +9,7 @@ from typing import Any
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.model.plan import Window
 from csi_migration.model.snapshot import (
+    DatastoreLook,
     DiskAttachment,
     DiskLook,
     DryRun,
@@ -192,7 +193,7 @@ def look(ordinal: int) -> DiskLook:
     path = DiskPath("ds", f"kubevols/disk-{ordinal}.vmdk")
     disk = Disk(f"fcd-{ordinal}", "n", path, 1 << 30, keep_after_delete_vm=True)
     file = DiskFile(path, "datastore-1", "/DC0", 1 << 30)
-    return DiskLook(file, disk, disk.id, (DiskAttachment("vm-1"),))
+    return DiskLook(file, disk, disk.id, (DiskAttachment("node-1", vm_id="vm-1"),))
 
 
 def budget(allowed: int) -> Raw:
@@ -238,12 +239,13 @@ def healthy() -> Snapshot:
         volume_snapshots=(),
         nodes={"node-1": node("node-1")},
         csi_drivers={"csi.vsphere.vmware.com": csi_driver()},
-        machines={"node-1": Machine("vm-1", "vmx-19")},
+        machines={"node-1": Machine("node-1", "vmx-19", id="vm-1")},
         vcenter_version="8.0.2.0",
         attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),
         all_attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),
         csi_nodes={"node-1": csi_node("node-1")},
         disks={f"data-web-{o}": look(o) for o in range(2)},
+        datastores={"datastore-1": DatastoreLook("ds")},
         dry_runs=(accepted(statefulset()),),
     )
 

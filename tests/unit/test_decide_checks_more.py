@@ -10,7 +10,7 @@ import pytest
 from csi_migration.decide.catalogue import CHECKS, findings
 from csi_migration.model.disk import DiskFile
 from csi_migration.model.finding import Finding, Severity
-from csi_migration.model.snapshot import DiskAttachment, Machine, Snapshot
+from csi_migration.model.snapshot import DatastoreLook, DiskAttachment, DiskLook, Machine, Snapshot
 from tests.unit import snapshots
 from tests.unit.snapshots import changed, healthy
 
@@ -67,19 +67,28 @@ OTHER_POD = {
     "metadata": snapshots.metadata("else-0", labels=dict(snapshots.LABELS)),
     "spec": {},
 }
-ENCRYPTED = replace(snapshots.look(0), attachments=(DiskAttachment("vm-1", encrypted=True),))
-ELSEWHERE = replace(snapshots.look(0), attachments=(DiskAttachment("vm-2"),))
+ENCRYPTED = replace(
+    snapshots.look(0), attachments=(DiskAttachment("node-1", encrypted=True, vm_id="vm-1"),)
+)
+ELSEWHERE = replace(snapshots.look(0), attachments=(DiskAttachment("node-2", vm_id="vm-2"),))
+NAMESAKE = replace(snapshots.look(0), attachments=(DiskAttachment("node-1", vm_id="vm-2"),))
 NOWHERE = replace(snapshots.look(0), attachments=())
 _DISK = snapshots.look(0).disk
 UNKEPT = replace(
     snapshots.look(0), disk=replace(_DISK, keep_after_delete_vm=False) if _DISK else _DISK
 )
+MOVED = DiskLook(recorded_id="fcd-0", problem="no VMDK", moved_to="[other] vm/web.vmdk")
+TRACKED = replace(snapshots.look(0), disk=replace(_DISK, tracks_changes=True) if _DISK else _DISK)
 
 
 def sized(size: int) -> Any:
     file = snapshots.look(0).file
     assert isinstance(file, DiskFile)
     return replace(snapshots.look(0), file=replace(file, capacity_bytes=size))
+
+
+def on_datastore(**state: Any) -> dict[str, DatastoreLook]:
+    return {"datastore-1": DatastoreLook("ds", **state)}
 
 
 MISFITS: list[tuple[str, Severity, str, Any]] = [
@@ -170,13 +179,27 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ),
     ("attach-limit", WARNING, "csi_nodes/node-1/spec/drivers/0/allocatable", {"count": 2}),
     ("attachments-here", BLOCKER, "attachments", (snapshots.attachment("pvc-0", "node-2"),)),
-    ("machine-hardware", WARNING, "machines", {"node-1": Machine("vm-1", "vmx-13")}),
-    ("machine-disk-uuid", WARNING, "machines", {"node-1": Machine("vm-1", "vmx-19", False)}),
+    ("machine-hardware", WARNING, "machines", {"node-1": Machine("node-1", "vmx-13", id="vm-1")}),
+    (
+        "machine-disk-uuid",
+        WARNING,
+        "machines",
+        {"node-1": Machine("node-1", "vmx-19", False, "vm-1")},
+    ),
     ("disks-size", BLOCKER, "disks/data-web-0", sized(1 << 20)),
     ("disks-size", NOTE, "disks/data-web-0", sized(1 << 40)),
+    ("disks-size", ACCEPT, "disks/data-web-0", replace(sized(0), disk=None, recorded_id="")),
+    ("datastores-usable", BLOCKER, "datastores", on_datastore(maintenance="inMaintenance")),
+    ("datastores-usable", BLOCKER, "datastores", on_datastore(is_accessible=False)),
+    ("storage-drs", WARNING, "datastores", on_datastore(pod="fast", is_automated=True)),
+    ("storage-drs", WARNING, "datastores", on_datastore(is_pod_seen=False)),
+    ("disks-found", ACCEPT, "disks/data-web-0", DiskLook()),
+    ("disks-moved", BLOCKER, "disks/data-web-0", MOVED),
+    ("changed-blocks", WARNING, "disks/data-web-0", TRACKED),
     ("disks-encrypted", ACCEPT, "disks/data-web-0", ENCRYPTED),
     ("disks-kept", NOTE, "disks/data-web-0", UNKEPT),
     ("disks-held-here", BLOCKER, "disks/data-web-0", ELSEWHERE),
+    ("disks-held-here", BLOCKER, "disks/data-web-0", NAMESAKE),
     ("disks-held-here", BLOCKER, "disks/data-web-0", NOWHERE),
     ("vcenter-version", BLOCKER, "vcenter_version", "6.7.1"),
     ("vcenter-version", WARNING, "vcenter_version", "7.0.0.0"),
@@ -202,6 +225,64 @@ def test_a_misfit_is_named_by_its_check_alone_and_weighs_what_it_should(
     assert {f.id for f in found} == {check}
     assert {f.severity for f in found} == {severity}
     assert all(f.resolution for f in found)
+
+
+def test_a_disk_whose_size_its_file_does_not_tell_is_as_large_as_the_catalog_says() -> None:
+    told_by_the_catalog = replace(healthy(), disks={"data-web-0": sized(0)})
+    assert told(told_by_the_catalog) == []
+
+
+def test_a_disk_of_unknown_size_is_neither_passed_nor_refused() -> None:
+    look = replace(sized(0), disk=None, recorded_id="")
+    (found,) = told(replace(healthy(), disks={"data-web-0": look}))
+
+    assert (found.id, found.known) == ("disks-size", False)
+    assert "does not say how large" in found.message
+
+
+def test_a_holder_that_is_called_like_the_replicas_vm_is_told_by_its_id() -> None:
+    (found,) = told(changed(healthy(), "disks/data-web-0", NAMESAKE))
+    assert found.message == "VM node-1 (vm-2) holds it, not node-1"
+
+
+def test_a_moved_disk_is_told_with_where_it_lies_and_not_as_missing() -> None:
+    (found,) = told(changed(healthy(), "disks/data-web-0", MOVED))
+    assert "fcd-0 lies at [other] vm/web.vmdk now" in found.message
+
+
+def test_a_datastore_cluster_that_cannot_be_seen_is_unknown() -> None:
+    (found,) = told(replace(healthy(), datastores=on_datastore(is_pod_seen=False)))
+    assert (found.id, found.known) == ("storage-drs", False)
+
+
+def test_without_a_look_at_the_datastores_their_checks_cannot_tell() -> None:
+    found = told(replace(healthy(), datastores={}))
+    assert {(f.id, f.severity, f.known) for f in found} == {
+        ("datastores-usable", ACCEPT, False),
+        ("storage-drs", WARNING, False),
+    }
+
+
+def test_a_vm_that_tracks_changed_blocks_beside_one_that_does_not_is_warned_of() -> None:
+    tracking = Machine("node-1", "vmx-19", id="vm-1", tracks_changes=True)
+    snapshot = replace(
+        healthy(), machines={"node-1": tracking, "node-2": Machine("node-2", "vmx-19", id="vm-2")}
+    )
+    (found,) = told(snapshot)
+
+    assert (found.id, found.severity, found.subject) == ("changed-blocks", WARNING, "vm/node-1")
+    assert "VM node-2 does not" in found.message
+
+
+def test_changed_blocks_that_every_vm_and_disk_tracks_are_no_matter() -> None:
+    tracking = Machine("node-1", "vmx-19", id="vm-1", tracks_changes=True)
+    snapshot = changed(healthy(), "disks/data-web-0", TRACKED)
+    assert told(replace(snapshot, machines={"node-1": tracking})) == []
+
+
+def test_a_vm_that_was_renamed_between_two_looks_is_still_the_replicas_own() -> None:
+    renamed = replace(snapshots.look(0), attachments=(DiskAttachment("node-1b", vm_id="vm-1"),))
+    assert told(changed(healthy(), "disks/data-web-0", renamed)) == []
 
 
 def test_a_cordoned_node_is_warned_of_while_another_one_takes_pods() -> None:

@@ -9,6 +9,7 @@ from csi_migration.decide import (
     checks_around,
     checks_carried,
     checks_claims,
+    checks_datastores,
     checks_disks,
     checks_nodes,
     checks_pods,
@@ -28,6 +29,7 @@ _MODULES = (
     checks_volumes,
     checks_carried,
     checks_nodes,
+    checks_datastores,
     checks_disks,
     checks_server,
 )

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
-from csi_migration.decide.preflight import Problem, check
+from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
 from csi_migration.model.quantity import parse_quantity
-from csi_migration.model.snapshot import DiskLook, Snapshot
+from csi_migration.model.snapshot import DiskAttachment, DiskLook, Machine, Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
 
-
 _PLAIN_SHARING = ("", "sharingNone")
-
-
-# What is written in these modes is gone when the VM is powered off.
 _OLDEST = (6, 7, 3)
 _OLDEST_SUPPORTED = (7, 0, 1)
+_LOOK_INSIDE = "See in vCenter how large the disk is, or with `lsblk` in the replica's pod."
 _LARGER = "Nothing: the volume keeps its size, and can be expanded afterwards."
+# What is written in these modes is gone when the VM is powered off.
 _LOSING_MODES = ("independent_nonpersistent", "nonpersistent", "undoable", "append")
 
 
@@ -44,10 +42,31 @@ def _looks(snapshot: Snapshot) -> Iterator[tuple[str, DiskLook]]:
     needs="disks",
 )
 def disks_found(snapshot: Snapshot) -> Iterator[Problem]:
-    """Storage DRS moves and renames disks behind the volume's back."""
+    """A disk that is not there can't be registered, and another one must not take its place."""
     for subject, look in _looks(snapshot):
-        if look.problem:
-            yield Problem(subject, look.problem, "Find the disk in vCenter before you go on.")
+        if look.problem and not look.moved_to:
+            yield Problem(subject, look.problem)
+        elif look.file is None and not look.problem:
+            yield unknown(subject, "its datastore can't be looked at")
+
+
+@check(
+    "disks-moved",
+    _BLOCKER,
+    "no VMDK was moved away from where its volume says",
+    looks_at="the First Class Disk that CnsVSphereVolumeMigration names for a VMDK that is gone",
+    source="vsphere-csi-driver issues 565, 365, 686",
+    resolution="Move it back in vCenter under the volume's path, or its data with it.",
+    needs="disks",
+)
+def disks_moved(snapshot: Snapshot) -> Iterator[Problem]:
+    """Storage DRS and Storage vMotion move and rename disks behind the volume's back; the
+    catalog follows, the volume does not.
+    """
+    for subject, look in _looks(snapshot):
+        if look.moved_to:
+            message = f"First Class Disk {look.recorded_id} lies at {look.moved_to} now"
+            yield Problem(subject, f"{message}, not where the volume says")
 
 
 @check(
@@ -121,7 +140,7 @@ def disks_catalog(snapshot: Snapshot) -> Iterator[Problem]:
     "disks-size",
     _BLOCKER,
     "every VMDK is as large as its volume says",
-    looks_at="the VMDK's capacity and the volume's",
+    looks_at="the VMDK's capacity, or that of its First Class Disk, and the volume's",
     source="vSphere: VmDiskFileInfo.capacityKb; kubernetes: spec.capacity",
     resolution="Find out which of the two is right, and correct the volume.",
 )
@@ -130,15 +149,26 @@ def disks_size(snapshot: Snapshot) -> Iterator[Problem]:
     for name, look in _by_claim(snapshot):
         claim = snapshot.claims.get(name)
         volume = volume_of(snapshot, claim) if claim else None
-        size = look.file.capacity_bytes if look.file else 0
-        if not volume or not size:
-            continue
-        said = parse_quantity(volume["spec"]["capacity"]["storage"])
-        words = f"the VMDK has {size} bytes, its volume says {said}"
-        if size < said:
-            yield Problem(f"pvc/{name}", words)
-        elif size > said:
-            yield Problem(f"pvc/{name}", words, _LARGER, Severity.NOTE)
+        if volume and look.file:
+            said = int(parse_quantity(volume["spec"]["capacity"]["storage"]))
+            yield from _unlike(f"pvc/{name}", _capacity(look), said)
+
+
+def _capacity(look: DiskLook) -> int:
+    """In bytes; 0 if vCenter says it neither of the file nor of the disk."""
+    of_file = look.file.capacity_bytes if look.file else 0
+    return of_file or (look.disk.capacity_bytes if look.disk else 0)
+
+
+def _unlike(subject: str, size: int, said: int) -> Iterator[Problem]:
+    words = f"the VMDK has {size} bytes, its volume says {said}"
+    if not size:
+        message = f"vCenter does not say how large the VMDK is, its volume says {said} bytes"
+        yield unknown(subject, message, _LOOK_INSIDE)
+    elif size < said:
+        yield Problem(subject, words)
+    elif size > said:
+        yield Problem(subject, words, _LARGER, Severity.NOTE)
 
 
 @check(
@@ -178,10 +208,38 @@ def disks_kept(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 @check(
+    "changed-blocks",
+    _WARNING,
+    "no disk tracks changed blocks unless the VM of every node does",
+    looks_at="changedBlockTrackingEnabled of First Class Disks, changeTrackingEnabled of VMs",
+    source="vsphere-csi-driver issue 1416; VMware KB 88193",
+    resolution="Switch changed-block tracking off where it is on, or on for every node's VM, and "
+    "see which backup product switches it on.",
+    needs="disks",
+)
+def changed_blocks(snapshot: Snapshot) -> Iterator[Problem]:
+    """A First Class Disk that tracks changed blocks does not attach to a VM that does not: the
+    replica would come back on its old node alone.
+    """
+    without = sorted(m.name for m in snapshot.machines.values() if not m.tracks_changes)
+    if not without:
+        return
+    others = f"VM {without[0]}" + (f" and {len(without) - 1} more" if without[1:] else "")
+    for subject, look in _looks(snapshot):
+        if look.disk and look.disk.tracks_changes:
+            message = f"First Class Disk {look.disk.id} tracks changed blocks, {others} does not"
+            yield Problem(subject, message)
+    for machine in snapshot.machines.values():
+        if machine.tracks_changes:
+            message = f"it tracks changed blocks, and so may its disks; {others} does not"
+            yield Problem(f"vm/{machine.name}", message)
+
+
+@check(
     "disks-held-here",
     _BLOCKER,
     "every disk is held by its replica's node and by no other VM",
-    looks_at="every VM's devices; the nodes' VMs by uuid",
+    looks_at="every VM's devices; the nodes' VMs by uuid and managed object id",
     source="vsphere-csi-driver: manager.go:DetachVolume takes a disk it does not find for detached",
     resolution="See which VM holds it and why, and settle that first.",
     needs="disks",
@@ -193,11 +251,17 @@ def disks_held_here(snapshot: Snapshot) -> Iterator[Problem]:
         machine = snapshot.machines.get(pod["spec"].get("nodeName", "")) if pod else None
         if look is None or look.file is None or machine is None:
             continue
-        holders = {attachment.vm for attachment in look.attachments}
-        if others := sorted(holders - {machine.name}):
-            yield Problem(f"pvc/{name}", f"VM {', '.join(others)} holds it, not {machine.name}")
-        elif not holders:
+        others = [one for one in look.attachments if one.vm_id != machine.id]
+        if others:
+            named = sorted({_called(one, machine) for one in others})
+            yield Problem(f"pvc/{name}", f"VM {', '.join(named)} holds it, not {machine.name}")
+        elif not look.attachments:
             yield Problem(f"pvc/{name}", f"its pod runs, and no VM holds it, not {machine.name}")
+
+
+def _called(holder: DiskAttachment, machine: Machine) -> str:
+    """Another VM's name; with its id if the machine bears the same one."""
+    return f"{holder.vm} ({holder.vm_id})" if holder.vm == machine.name else holder.vm
 
 
 @check(

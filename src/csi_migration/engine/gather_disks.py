@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
+from csi_migration.engine.gather_storage import datastores_of, moved_to
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import Client, NotFound, resources
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.model.objects import Raw, vm_uuid_of
-from csi_migration.model.snapshot import DiskAttachment, DiskLook, Machine, Snapshot
+from csi_migration.model.snapshot import DatastoreLook, DiskAttachment, DiskLook, Machine, Snapshot
 from csi_migration.vsphere.disks import Disks, Holdings
+from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 
 MOST_ONE_BY_ONE = 100
@@ -36,13 +40,16 @@ def with_disks(
             MOST_ONE_BY_ONE disks goes by the VMs' devices, which name file and FCD,
             and by the catalog's word, for many a call, that it knows the FCD.
     """
+    paths = dict(_paths(snapshot))
+    stores = datastores_of(systems, paths.values())
     hardware = systems.disks.hardware()
-    looking = _Looking(systems.disks, hardware, recorded)
+    looking = _Looking(systems, hardware, recorded, _out_of_reach(stores))
     return replace(
         snapshot,
         machines=_machines(systems.disks, snapshot, hardware),
         vcenter_version=systems.session.about.api_version,
-        disks=looking.at(dict(_paths(snapshot)), one_by_one=one_by_one),
+        disks=looking.at(paths, one_by_one=one_by_one),
+        datastores=stores,
         unreadable_machines=hardware.unreadable,
     )
 
@@ -50,13 +57,23 @@ def with_disks(
 class _Looking:
     """One look at many disks."""
 
-    def __init__(self, disks: Disks, hardware: Hardware, recorded: Mapping[DiskPath, str]) -> None:
-        self._disks, self._recorded = disks, recorded
-        self._held = Holdings(hardware)
+    def __init__(
+        self,
+        systems: Systems,
+        hardware: Hardware,
+        recorded: Mapping[DiskPath, str],
+        out_of_reach: Collection[str],
+    ) -> None:
+        self._systems, self._disks, self._recorded = systems, systems.disks, recorded
+        self._hardware, self._held = hardware, Holdings(hardware)
+        self._out_of_reach = out_of_reach
 
     def at(self, texts: Mapping[str, str], *, one_by_one: bool) -> dict[str, DiskLook]:
         """What vCenter says, by claim, of the disks at these paths."""
         paths, looks = _parsed(texts)
+        for name in [name for name, path in paths.items() if self._is_out_of_reach(path)]:
+            paths.pop(name)
+            looks[name] = DiskLook()
         located = self._disks.locate_all(paths.values())
         found = {path: file for path, file in located.items() if isinstance(file, DiskFile)}
         known = {}
@@ -67,8 +84,19 @@ class _Looking:
             if isinstance(file, DiskFile):
                 looks[name] = self._look(path, file, known.get(file.path))
             else:
-                looks[name] = DiskLook(problem=str(file))
+                looks[name] = self._lost(path, file)
         return looks
+
+    def _is_out_of_reach(self, path: DiskPath) -> bool:
+        with contextlib.suppress(DatastoreNotFound):  # which is told of the disk
+            return self._disks.datastore_of(path).id in self._out_of_reach
+        return False
+
+    def _lost(self, path: DiskPath, error: DatastoreNotFound | DiskNotFound) -> DiskLook:
+        recorded_id, moved = self._recorded.get(path, ""), ""
+        if isinstance(error, DiskNotFound):
+            moved = moved_to(self._systems, path, recorded_id, self._hardware)
+        return DiskLook(recorded_id=recorded_id, problem=str(error), moved_to=moved)
 
     def _look(self, path: DiskPath, file: DiskFile, known: Disk | None) -> DiskLook:
         recorded_id = self._recorded_id(path, file)
@@ -94,6 +122,10 @@ class _Looking:
         }
 
 
+def _out_of_reach(stores: Mapping[str, DatastoreLook]) -> set[str]:
+    return {key for key, store in stores.items() if not store.is_accessible}
+
+
 def _paths(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """The path of each claim that is on an in-tree volume."""
     for _, name in claims_by_ordinal(snapshot):
@@ -117,21 +149,31 @@ def _parsed(texts: Mapping[str, str]) -> tuple[dict[str, DiskPath], dict[str, Di
 
 def _attachment(found: Attachment) -> DiskAttachment:
     return DiskAttachment(
-        found.vm, found.sharing, found.parent, found.disk_mode, found.flat, found.encrypted
+        vm=found.vm,
+        vm_id=found.vm_id,
+        sharing=found.sharing,
+        parent=found.parent,
+        disk_mode=found.disk_mode,
+        flat=found.flat,
+        encrypted=found.encrypted,
     )
 
 
 def _machines(disks: Disks, snapshot: Snapshot, hardware: Hardware) -> dict[str, Machine]:
-    """The VM of each node: by its uuid, or the VM of its name, for a node that says nothing
-    mostly bears it.
+    """The VM of each node: by its uuid, or the only VM of its name, for a node that says
+    nothing mostly bears it.
     """
-    by_their_name = {machine.name: machine for machine in hardware.machines.values()}
+    names = Counter(machine.name for machine in hardware.machines.values())
+    alone = {m.name: m for m in hardware.machines.values() if names[m.name] == 1}
     found: dict[str, NodeMachine] = {}
     for name, node in (snapshot.nodes or {}).items():
-        if one := hardware.machines.get(vm_uuid_of(node)) or by_their_name.get(name):
+        if one := hardware.machines.get(vm_uuid_of(node)) or alone.get(name):
             found[name] = one
     seeing = disks.seeing_uuids(found.values())
-    return {name: Machine(one.name, one.hardware, one.id in seeing) for name, one in found.items()}
+    return {
+        name: Machine(one.name, one.hardware, one.id in seeing, one.id, one.tracks_changes)
+        for name, one in found.items()
+    }
 
 
 # The driver's records --------------------------------------------------------------

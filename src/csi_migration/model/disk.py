@@ -71,6 +71,7 @@ class Disk:
         keep_after_delete_vm: whether the disk outlives a VM that holds it; None
             if it was not asked.
         consumers: ids of the VMs that vCenter records as using the disk.
+        tracks_changes: whether changed-block tracking is on.
     """
 
     id: str
@@ -79,3 +80,4 @@ class Disk:
     capacity_bytes: int
     keep_after_delete_vm: bool | None
     consumers: tuple[str, ...] = ()
+    tracks_changes: bool = False

@@ -35,6 +35,7 @@ class Request:
 class DiskAttachment:
     """A VM's virtual disk on a VMDK, as the VM's hardware lists it.
 
+    `vm_id` is the VM's managed object id (`vm-42`): names are unique in a folder only.
     `parent` is the base disk when the VM writes to a snapshot's delta; `flat`
     tells that it is a plain VMDK, no raw device and nothing exotic.
     """
@@ -45,24 +46,52 @@ class DiskAttachment:
     disk_mode: str = ""
     flat: bool = True
     encrypted: bool = False
+    vm_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A node's VM. `hardware` is its virtual hardware's version (`vmx-19`); `has_disk_uuid`
-    tells whether its guest sees the disks' uuids (disk.EnableUUID).
+    """A node's VM.
+
+    `id` is its managed object id (`vm-42`), `hardware` its virtual hardware's version
+    (`vmx-19`); `has_disk_uuid` tells whether its guest sees the disks' uuids (disk.EnableUUID),
+    `tracks_changes` whether changed-block tracking is on.
     """
 
     name: str
     hardware: str = ""
     has_disk_uuid: bool = True
+    id: str = ""
+    tracks_changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreLook:
+    """A datastore as it is now.
+
+    Attributes:
+        name: its name in vCenter.
+        is_accessible: whether vCenter reaches it.
+        maintenance: `normal`, `enteringMaintenance` or `inMaintenance`.
+        pod: the datastore cluster that it is in, if any can be seen.
+        is_pod_seen: False if it is in one that can't be seen.
+        is_automated: whether Storage DRS moves disks of that cluster by itself.
+    """
+
+    name: str
+    is_accessible: bool = True
+    maintenance: str = "normal"
+    pod: str = ""
+    is_pod_seen: bool = True
+    is_automated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DiskLook:
     """What vCenter says about the VMDK of one claim; `problem` when it can't say.
 
-    `recorded_id` is the FCD id that the driver's CnsVSphereVolumeMigration names.
+    `recorded_id` is the FCD id that the driver's CnsVSphereVolumeMigration names, `moved_to`
+    where that disk lies if not under the volume's path.
     """
 
     file: DiskFile | None = None
@@ -70,6 +99,7 @@ class DiskLook:
     recorded_id: str = ""
     attachments: tuple[DiskAttachment, ...] = ()
     problem: str = ""
+    moved_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +145,7 @@ class Snapshot:
         unfinished: what tells of a migration of this set that has not ended, in words.
         vcenter_version: vCenter's API version; empty when not asked.
         disks: by claim name.
+        datastores: those that the disks lie on, by managed object id.
         unreadable_machines: VMs that may hold any disk, for vCenter can't tell.
         dry_runs: the server's answers to the objects to come.
         denied: Kubernetes permissions that the tool needs and does not have.
@@ -149,6 +180,7 @@ class Snapshot:
     all_attachments: tuple[Raw, ...] = ()
     csi_nodes: dict[str, Raw] = field(default_factory=dict)
     disks: dict[str, DiskLook] = field(default_factory=dict)
+    datastores: dict[str, DatastoreLook] = field(default_factory=dict)
     unreadable_machines: tuple[str, ...] = ()
     dry_runs: tuple[DryRun, ...] = ()
     denied: tuple[str, ...] = ()

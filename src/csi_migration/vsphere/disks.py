@@ -59,13 +59,11 @@ class Disks:
         self, paths: Iterable[DiskPath]
     ) -> dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound]:
         """The same for many paths, with few calls; errors stand in the files' places."""
-        if self._datastores is None:
-            self._datastores = inventory.datastores(self._session)
         found: dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound] = {}
         on: dict[Datastore, list[DiskPath]] = {}
         for path in dict.fromkeys(paths):
             try:
-                store = files.pick(path.datastore, self._datastores, self._datacenters)
+                store = self.datastore_of(path)
             except DatastoreNotFound as error:
                 found[path] = error
             else:
@@ -73,6 +71,19 @@ class Disks:
         for store, inside in on.items():
             found |= files.stat(self._session, inside, store)
         return found
+
+    def datastore_of(self, path: DiskPath) -> Datastore:
+        """The datastore that a volume's path means.
+
+        Raises:
+            DatastoreNotFound: no datastore has that name, or several have.
+        """
+        return files.pick(path.datastore, self._all_datastores(), self._datacenters)
+
+    def anywhere(self, disk_id: str) -> Disk | None:
+        """The FCD of that id on whatever datastore: asks each one."""
+        looks = (self._listed_disk(each.id, disk_id) for each in self._all_datastores())
+        return next((disk for disk in looks if disk), None)
 
     def find(self, file: DiskFile, expected_id: str | None = None) -> Disk | None:
         """The FCD that a VMDK is registered as, or None if it is not.
@@ -197,6 +208,11 @@ class Disks:
         """
         return holders_in(self.hardware(), file.path, disk_id)
 
+    def _all_datastores(self) -> list[Datastore]:
+        if self._datastores is None:
+            self._datastores = inventory.datastores(self._session)
+        return self._datastores
+
     def _backed_by(self, file: DiskFile, disk_id: str | None) -> Disk | None:
         disk = self.retrieve(file.datastore_id, disk_id) if disk_id else None
         return disk if disk and disk.path == file.path else None
@@ -283,6 +299,7 @@ def _disk(config: Any) -> Disk:
         path=DiskPath.parse(config.backing.filePath),
         capacity_bytes=(config.capacityInMB or 0) * _MIB,
         keep_after_delete_vm=bool(config.keepAfterDeleteVm),
+        tracks_changes=bool(config.changedBlockTrackingEnabled),
         consumers=tuple(each.id for each in config.consumerId),
     )
 

@@ -24,6 +24,7 @@ _UUID = "config.uuid"
 _VERSION = "config.version"
 _EXTRA = "config.extraConfig"
 _DISK_UUID = "disk.enableuuid"
+_CHANGED_BLOCKS = "config.changeTrackingEnabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Attachment:
         disk_id: the FCD id, if it was attached as one.
         flat: whether the backing is a plain VMDK, no RDM and nothing exotic.
         encrypted: whether the backing names an encryption key.
+        vm_id: the VM's managed object id (`vm-42`).
     """
 
     vm: str
@@ -90,6 +92,7 @@ class Attachment:
     disk_id: str
     flat: bool
     encrypted: bool = False
+    vm_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,13 @@ class NodeMachine:
     Attributes:
         id: its managed object id (`vm-42`).
         hardware: its virtual hardware's version (`vmx-19`); empty if vCenter does not say.
+        tracks_changes: whether changed-block tracking is on.
     """
 
     id: str
     name: str
     hardware: str
+    tracks_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ def hardware(session: Session) -> Hardware:
     unread; with it left out, the templates and orphans that large inventories
     collect over the years stand in nobody's way.
     """
-    wanted = ["name", _POWER, _DEVICES, _UUID, _VERSION]
+    wanted = ["name", _POWER, _DEVICES, _UUID, _VERSION, _CHANGED_BLOCKS]
     # Page by page: the devices of thousands of VMs would fill the memory.
     return session.read(
         lambda: hardware_of(_walk(session, vim.VirtualMachine, wanted, None)),
@@ -240,15 +245,23 @@ def hardware_of(machines: Iterable[Properties]) -> Hardware:
         if _may_hold_unseen(machine):
             unreadable.append(_name(machine))
         if uuid := machine.values.get(_UUID):
-            version = str(machine.values.get(_VERSION) or "")
-            nodes[str(uuid).lower()] = NodeMachine(machine.id, _name(machine), version)
+            nodes[str(uuid).lower()] = _node_machine(machine)
     return Hardware(tuple(attachments), tuple(unreadable), nodes)
+
+
+def _node_machine(machine: Properties) -> NodeMachine:
+    return NodeMachine(
+        id=machine.id,
+        name=_name(machine),
+        hardware=str(machine.values.get(_VERSION) or ""),
+        tracks_changes=bool(machine.values.get(_CHANGED_BLOCKS)),
+    )
 
 
 def _attachments(machine: Properties) -> Iterator[Attachment]:
     for device in machine.values.get(_DEVICES, ()):
         if isinstance(device, vim.vm.device.VirtualDisk):
-            yield _attachment(_name(machine), device)
+            yield _attachment(machine, device)
 
 
 def _may_hold_unseen(machine: Properties) -> bool:
@@ -259,11 +272,12 @@ def _name(machine: Properties) -> str:
     return str(machine.values.get("name") or machine.id)
 
 
-def _attachment(vm: str, device: Any) -> Attachment:
+def _attachment(machine: Properties, device: Any) -> Attachment:
     disk, backing = vim.vm.device.VirtualDisk, device.backing
     ancestors = tuple(_ancestors(backing))
     return Attachment(
-        vm=vm,
+        vm=_name(machine),
+        vm_id=machine.id,
         file=getattr(backing, "fileName", None) or "",
         sharing=getattr(backing, "sharing", None) or "",
         disk_mode=getattr(backing, "diskMode", None) or "",
