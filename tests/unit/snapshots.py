@@ -239,6 +239,7 @@ def healthy() -> Snapshot:
         volume_snapshots=(),
         nodes={"node-1": node("node-1")},
         csi_drivers={"csi.vsphere.vmware.com": csi_driver()},
+        webhooks={},
         machines={"node-1": Machine("node-1", "vmx-19", id="vm-1")},
         vcenter_version="8.0.2.0",
         attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),

@@ -87,6 +87,13 @@ def sized(size: int) -> Any:
     return replace(snapshots.look(0), file=replace(file, capacity_bytes=size))
 
 
+def webhook(effects: str, **more: Any) -> dict[str, Any]:
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "resources": ["pods"]}
+    one = {"name": "own.shop", "sideEffects": effects, "rules": [rule]} | more
+    body = {"metadata": snapshots.metadata("own"), "webhooks": [one]}
+    return {"validatingwebhookconfiguration/own": body}
+
+
 def on_datastore(**state: Any) -> dict[str, DatastoreLook]:
     return {"datastore-1": DatastoreLook("ds", **state)}
 
@@ -186,6 +193,9 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "machines",
         {"node-1": Machine("node-1", "vmx-19", False, "vm-1")},
     ),
+    ("webhooks-asked", ACCEPT, "webhooks", webhook("Some")),
+    ("webhooks-asked", ACCEPT, "webhooks", webhook("Unknown")),
+    ("webhooks-asked", WARNING, "webhooks", None),
     ("disks-size", BLOCKER, "disks/data-web-0", sized(1 << 20)),
     ("disks-size", NOTE, "disks/data-web-0", sized(1 << 40)),
     ("disks-size", ACCEPT, "disks/data-web-0", replace(sized(0), disk=None, recorded_id="")),
@@ -243,6 +253,42 @@ def test_a_disk_of_unknown_size_is_neither_passed_nor_refused() -> None:
 def test_a_holder_that_is_called_like_the_replicas_vm_is_told_by_its_id() -> None:
     (found,) = told(changed(healthy(), "disks/data-web-0", NAMESAKE))
     assert found.message == "VM node-1 (vm-2) holds it, not node-1"
+
+
+def ruled(*resources: str, group: str = "*", **more: Any) -> list[dict[str, Any]]:
+    about = {"apiGroups": [group], "resources": list(resources), "operations": ["*"]}
+    return [about | more]
+
+
+IN_OTHERS = {"matchExpressions": [{"key": "own.shop/off", "operator": "DoesNotExist"}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({"rules": ruled("*")}, "StatefulSet, Pod, PersistentVolumeClaim, PersistentVolume"),
+        ({"rules": ruled("*/*", scope="Cluster")}, "PersistentVolume"),
+        ({"rules": ruled("statefulsets", "pods/*", group="apps")}, "StatefulSet"),
+        ({"rules": ruled("pods/exec", "deployments")}, ""),
+        ({"rules": ruled("pods", operations=["CONNECT"])}, ""),
+        ({"rules": ruled("*"), "namespaceSelector": IN_OTHERS}, "PersistentVolume"),
+        ({"rules": ruled("pods"), "objectSelector": {"matchLabels": {"app": "else"}}}, ""),
+        ({"rules": ruled("pods"), "objectSelector": {"matchLabels": snapshots.LABELS}}, "Pod"),
+    ],
+)
+def test_a_webhook_with_side_effects_is_unknown_for_the_kinds_that_it_sees(
+    more: dict[str, Any], kinds: str
+) -> None:
+    labelled = changed(healthy(), "namespace/metadata/labels", {"own.shop/off": "true"})
+    found = told(replace(labelled, webhooks=webhook("Some", **more)))
+
+    assert [f.known for f in found] == ([False] if kinds else [])
+    assert all(f.message.endswith(f"of each {kinds} is not known") for f in found)
+
+
+@pytest.mark.parametrize("effects", ["None", "NoneOnDryRun"])
+def test_a_webhook_without_side_effects_is_asked_by_the_dry_runs(effects: str) -> None:
+    assert told(replace(healthy(), webhooks=webhook(effects))) == []
 
 
 def test_a_moved_disk_is_told_with_where_it_lies_and_not_as_missing() -> None:

@@ -102,6 +102,20 @@ def test_what_the_identity_may_not_see_is_unknown(server: ApiServer, client: Cli
     )
 
 
+def test_webhooks_are_known_by_kind_and_name_and_half_of_them_are_as_good_as_none(
+    server: ApiServer, client: Client
+) -> None:
+    hook = {"metadata": snapshots.metadata("own")}
+    server.answers += [*(allowed(yes=True) for _ in COMPLETING), listed(hook), listed(hook)]
+    found = Around(client, "shop").webhooks()
+    assert found is not None
+    assert set(found) == {"mutatingwebhookconfiguration/own", "validatingwebhookconfiguration/own"}
+
+    granted = [p.resource != "validatingwebhookconfigurations" for p in COMPLETING]
+    server.answers += [*(allowed(yes=yes) for yes in granted), listed(hook)]
+    assert Around(client, "shop").webhooks() is None
+
+
 def test_another_statefulset_of_the_same_labels_is_no_controller_of_the_pods(
     server: ApiServer, client: Client
 ) -> None:

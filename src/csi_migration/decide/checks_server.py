@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from csi_migration.decide.preflight import Problem, check, unknown
+from csi_migration.decide.webhooks import seen_by, written
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     Raw,
@@ -18,6 +19,9 @@ _WARNING = Severity.WARNING
 
 
 _UNASKED = "does not support dry run"
+
+
+_WITHOUT_EFFECTS = ("None", "NoneOnDryRun")
 
 
 _EXCEEDED = re.compile(r"exceeded quota: [^,]*, requested: (?P<resources>.*?), used: ")
@@ -90,6 +94,36 @@ def _is_freed_by_the_old(message: str) -> bool:
     """
     exceeded = _EXCEEDED.search(message)
     return exceeded is not None and _OF_ONE_CLASS not in exceeded["resources"]
+
+
+@check(
+    "webhooks-asked",
+    _BLOCKER,
+    "a dry-run asks every admission webhook that sees the objects to come",
+    looks_at="MutatingWebhookConfigurations and ValidatingWebhookConfigurations for StatefulSets, "
+    "Pods, PersistentVolumeClaims and PersistentVolumes",
+    source="kubernetes: webhook/errors/statuserror.go:NewDryRunUnsupportedErr; "
+    "admissionregistration.k8s.io/v1: sideEffects",
+    resolution="Make sure that the webhook lets them pass, or have its sideEffects set to None or "
+    "NoneOnDryRun.",
+)
+def webhooks_asked(snapshot: Snapshot) -> Iterator[Problem]:
+    """A webhook with side effects is not asked in a dry-run: what it says of an object is first
+    heard when its replica is away. Configurations of admissionregistration.k8s.io/v1beta1 may
+    have such, and live on.
+    """
+    if snapshot.webhooks is None:
+        message = "whether any admission webhook can't be asked in a dry-run can't be seen"
+        resolution = "Grant the lists of webhooks: see deploy/rbac-user-cluster.yaml."
+        yield Problem("server", message, resolution, _WARNING, known=False)
+    kinds, namespace = written(snapshot), snapshot.namespace or {"metadata": {}}
+    for subject, configuration in (snapshot.webhooks or {}).items():
+        for webhook in configuration.get("webhooks") or []:
+            effects = webhook.get("sideEffects") or "Unknown"
+            seen = ", ".join(seen_by(webhook, kinds, namespace))
+            if seen and effects not in _WITHOUT_EFFECTS:
+                words = f"{webhook['name']} has sideEffects {effects}, so a dry-run does not ask it"
+                yield unknown(subject, f"{words}: what it says of each {seen} is not known")
 
 
 @check(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_ADMISSION = "admissionregistration.k8s.io"
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -54,6 +56,8 @@ COMPLETING: tuple[Permission, ...] = (
     *_grants("", "nodes", "list", namespaced=False),
     *_grants("storage.k8s.io", "csinodes", "list", namespaced=False),
     *_grants("storage.k8s.io", "csidrivers", "list", namespaced=False),
+    *_grants(_ADMISSION, "mutatingwebhookconfigurations", "list", namespaced=False),
+    *_grants(_ADMISSION, "validatingwebhookconfigurations", "list", namespaced=False),
 )
 """What only makes preflight complete: without it, a check says that it can't tell."""
 

@@ -59,6 +59,16 @@ class Around:
             found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items or ()}
         return found, tuple(unseen)
 
+    def webhooks(self) -> dict[str, Raw] | None:
+        """All configurations of admission webhooks by `kind/name`; None if some can't be seen."""
+        found: dict[str, Raw] = {}
+        for resource in (resources.MUTATING_WEBHOOKS, resources.VALIDATING_WEBHOOKS):
+            items = self.listed(resource)
+            if items is None:
+                return None
+            found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items}
+        return found
+
     def onto(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with what may change at any time; `with_surroundings` adds the rest."""
         controllers, unseen = self.controllers()
@@ -83,6 +93,7 @@ def with_surroundings(client: Client, snapshot: Snapshot) -> Snapshot:
     return replace(
         around.onto(snapshot),
         autoscalers=around.listed(resources.AUTOSCALERS),
+        webhooks=around.webhooks(),
         nodes=around.by_name(resources.NODES),
         csi_nodes=around.by_name(resources.CSI_NODES) or _csi_nodes(client, snapshot),
         unfinished=tuple(_unfinished(client, snapshot.request)),

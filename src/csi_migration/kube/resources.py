@@ -96,6 +96,16 @@ STORAGE_CLASSES = _in_cluster("storage.k8s.io/v1", "storageclasses", "StorageCla
 VOLUME_ATTACHMENTS = _in_cluster("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment")
 CSI_NODES = _in_cluster("storage.k8s.io/v1", "csinodes", "CSINode")
 CSI_DRIVERS = _in_cluster("storage.k8s.io/v1", "csidrivers", "CSIDriver")
+MUTATING_WEBHOOKS = _in_cluster(
+    "admissionregistration.k8s.io/v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+)
+VALIDATING_WEBHOOKS = _in_cluster(
+    "admissionregistration.k8s.io/v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+)
 DISRUPTION_BUDGETS = _in_namespaces("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 AUTOSCALERS = _in_namespaces(
     "autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"

@@ -141,6 +141,8 @@ class Snapshot:
         volume_snapshots: VolumeSnapshots of the namespace; None as above.
         nodes: all nodes by name; None as above.
         csi_drivers: CSIDriver objects by name; None as above.
+        webhooks: MutatingWebhookConfigurations and ValidatingWebhookConfigurations, by
+            `kind/name`; None as above.
         machines: the VM of each node that runs a replica, by node name.
         unfinished: what tells of a migration of this set that has not ended, in words.
         vcenter_version: vCenter's API version; empty when not asked.
@@ -173,6 +175,7 @@ class Snapshot:
     volume_snapshots: tuple[Raw, ...] | None = None
     nodes: dict[str, Raw] | None = None
     csi_drivers: dict[str, Raw] | None = None
+    webhooks: dict[str, Raw] | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
     unfinished: tuple[str, ...] = ()
     vcenter_version: str = ""
