@@ -284,6 +284,7 @@ MISFITS = [
         "autoscaler",
         created(body("autoscaling/v2", "HorizontalPodAutoscaler", "web", spec=SCALER)),
     ),
+    misfit("working-directory", nothing, options=("--working-directory", "/dev/null")),
     misfit("classes misspelt", nothing, options=("--csi-storageclass", "standard-rwx")),
     misfit(
         "classes swapped",

@@ -10,6 +10,7 @@ from csi_migration.model.disk import Disk, DiskFile, DiskPath
 from csi_migration.model.plan import Window
 from csi_migration.model.snapshot import (
     DatastoreLook,
+    DirectoryLook,
     DiskAttachment,
     DiskLook,
     DryRun,
@@ -240,6 +241,7 @@ def healthy() -> Snapshot:
         nodes={"node-1": node("node-1")},
         csi_drivers={"csi.vsphere.vmware.com": csi_driver()},
         webhooks={},
+        directory=DirectoryLook("work"),
         machines={"node-1": Machine("node-1", "vmx-19", id="vm-1")},
         vcenter_version="8.0.2.0",
         attachments=tuple(attachment(f"pvc-{o}") for o in range(2)),

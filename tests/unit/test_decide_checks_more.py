@@ -10,7 +10,14 @@ import pytest
 from csi_migration.decide.catalogue import CHECKS, findings
 from csi_migration.model.disk import DiskFile
 from csi_migration.model.finding import Finding, Severity
-from csi_migration.model.snapshot import DatastoreLook, DiskAttachment, DiskLook, Machine, Snapshot
+from csi_migration.model.snapshot import (
+    DatastoreLook,
+    DirectoryLook,
+    DiskAttachment,
+    DiskLook,
+    Machine,
+    Snapshot,
+)
 from tests.unit import snapshots
 from tests.unit.snapshots import changed, healthy
 
@@ -193,6 +200,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "machines",
         {"node-1": Machine("node-1", "vmx-19", False, "vm-1")},
     ),
+    ("working-directory", BLOCKER, "directory", DirectoryLook("work", "no room", "Free some.")),
     ("webhooks-asked", ACCEPT, "webhooks", webhook("Some")),
     ("webhooks-asked", ACCEPT, "webhooks", webhook("Unknown")),
     ("webhooks-asked", WARNING, "webhooks", None),
@@ -253,6 +261,14 @@ def test_a_disk_of_unknown_size_is_neither_passed_nor_refused() -> None:
 def test_a_holder_that_is_called_like_the_replicas_vm_is_told_by_its_id() -> None:
     (found,) = told(changed(healthy(), "disks/data-web-0", NAMESAKE))
     assert found.message == "VM node-1 (vm-2) holds it, not node-1"
+
+
+def test_a_working_directory_is_spoken_of_only_if_it_was_given() -> None:
+    def spoken_of(snapshot: Snapshot) -> list[Severity]:
+        return [f.severity for f in findings(snapshot) if f.id == "working-directory"]
+
+    assert spoken_of(healthy()) == [Severity.PASSED]
+    assert spoken_of(replace(healthy(), directory=None)) == []
 
 
 def ruled(*resources: str, group: str = "*", **more: Any) -> list[dict[str, Any]]:

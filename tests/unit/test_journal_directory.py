@@ -124,10 +124,10 @@ def test_a_file_is_no_directory(path: Path, below: str) -> None:
 
 
 def test_a_full_disk_is_noticed_beforehand(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = os.statvfs_result((4096, 4096, 10**6, 4095, 4095, 10**6, 0, 0, 0, 255))
+    full = os.statvfs_result((4096, 4096, 10**6, 1023, 1023, 10**6, 0, 0, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _: full)
 
-    with pytest.raises(UsageError, match="16380 KiB are free, 16384 KiB are needed"):
+    with pytest.raises(UsageError, match="4092 KiB are free, 4096 KiB are needed"):
         WorkingDirectory.create(path, IDENTITY)
 
     assert not path.exists()

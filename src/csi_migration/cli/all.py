@@ -16,10 +16,8 @@ from csi_migration.cli.asking import agree_unless
 @click.command("all")
 @options.places
 @options.statefulset
-@click.option(
-    "--working-directory",
-    type=click.Path(path_type=Path),
-    help="Folder for the backup and the journal; must be empty or not there  [required]",
+@options.working_directory(
+    "Folder for the backup and the journal; must be empty or not there  [required]"
 )
 @click.option(
     "--plan",

@@ -175,6 +175,11 @@ def accepting(command: Command) -> Command:
     return _with(command, (_ACCEPT,))
 
 
+def working_directory(text: str) -> Callable[[Command], Command]:
+    """Add `--working-directory`, of which this is the help."""
+    return click.option("--working-directory", type=click.Path(path_type=Path), help=text)
+
+
 def patience(command: Command) -> Command:
     """Add the options that say how patient and how careful a run is."""
     return _with(command, _PATIENCE)

@@ -61,7 +61,9 @@ def show_plan(systems: Any, arguments: dict[str, Any]) -> bool:
     from csi_migration.engine.planning import is_done, outline_of, save
     from csi_migration.report.plan import as_yaml
 
-    snapshot, found = preflight(systems, options.request_of(arguments))
+    snapshot, found = preflight(
+        systems, options.request_of(arguments), arguments.get("working_directory")
+    )
     if is_done(snapshot):
         click.echo("Nothing to do: every volume is a CSI volume already.", err=True)
         return True

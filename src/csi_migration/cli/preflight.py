@@ -14,6 +14,7 @@ from csi_migration.model.errors import ExitCode
 @click.command()
 @options.places
 @options.statefulset
+@options.working_directory("Look at the folder for the backup, too; it is not touched")
 @options.accepting
 @options.output
 def preflight(**arguments: Any) -> None:
@@ -27,7 +28,8 @@ def preflight(**arguments: Any) -> None:
     from csi_migration.report.findings import findings_json, findings_text
 
     with connected(options.places_of(arguments)) as systems:
-        _, found = check(systems, options.request_of(arguments), one_by_one=False)
+        request, directory = options.request_of(arguments), arguments["working_directory"]
+        _, found = check(systems, request, directory, one_by_one=False)
     is_json = arguments["output"] == "json"
     click.echo(findings_json(found) if is_json else findings_text(found, **on_stdout()), nl=False)
     if blockers(found):

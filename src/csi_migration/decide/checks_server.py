@@ -1,4 +1,4 @@
-"""Checks of permissions and of the objects to come."""
+"""Checks of permissions, of the working directory and of the objects to come."""
 
 from __future__ import annotations
 
@@ -43,6 +43,25 @@ def permissions(snapshot: Snapshot) -> Iterator[Problem]:
     for permission in snapshot.denied:
         message = f"it may not {permission}"
         yield Problem("identity", message, "Grant it: see deploy/rbac-user-cluster.yaml.")
+
+
+@check(
+    "working-directory",
+    _BLOCKER,
+    "a migration can begin in the working directory, and its backup has room there",
+    looks_at="the folder of --working-directory: its lock, what it holds, whether it can be "
+    "written to, and the free space against the size of the set's objects",
+    source="design of the tool: nothing is changed before the backup is on a disk",
+    resolution="Give a directory that is empty or not there yet, on a disk with room.",
+    if_given="directory",
+)
+def working_directory(snapshot: Snapshot) -> Iterator[Problem]:
+    """A disk that fills up stops the run in the middle, with a replica away. Preflight looks at
+    the directory if it is given; `rolling-migration all` always does.
+    """
+    look = snapshot.directory
+    if look and look.problem:
+        yield Problem(f"directory/{look.path}", look.problem, look.resolution)
 
 
 @check(

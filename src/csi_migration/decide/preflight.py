@@ -43,6 +43,7 @@ class Check:
         source: where the rule comes from (file:function, issue, document).
         resolution: what to do about what it finds.
         needs: the part of the snapshot without which it can't tell.
+        if_given: the part that a person may give, without which it is not made.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Check:
     source: str = ""
     resolution: str = ""
     needs: str = ""
+    if_given: str = ""
 
     @property
     def why(self) -> str:
@@ -62,6 +64,10 @@ class Check:
     def can_tell(self, snapshot: Snapshot) -> bool:
         """Whether the snapshot holds what this check looks at."""
         return not self.needs or bool(getattr(snapshot, self.needs))
+
+    def is_made(self, snapshot: Snapshot) -> bool:
+        """Whether what it is about was given."""
+        return not self.if_given or getattr(snapshot, self.if_given) is not None
 
 
 CHECKS: list[Check] = []
@@ -76,6 +82,7 @@ def check(
     source: str,
     resolution: str,
     needs: str = "",
+    if_given: str = "",
 ) -> Callable[[Look], Look]:
     """Add a function to the checks that preflight runs, in the order of the code.
 
@@ -83,7 +90,8 @@ def check(
     """
 
     def add(look: Look) -> Look:
-        CHECKS.append(Check(id, severity, title, look, looks_at, source, resolution, needs))
+        made = Check(id, severity, title, look, looks_at, source, resolution, needs, if_given)
+        CHECKS.append(made)
         return look
 
     return add
@@ -95,7 +103,8 @@ def findings(snapshot: Snapshot, only: Collection[str] = ()) -> tuple[Finding, .
     `only` are the ids of the checks to make; empty for all.
     """
     wanted = (each for each in CHECKS if not only or each.id in only)
-    return tuple(finding for each in wanted for finding in _findings_of(each, snapshot))
+    made = (each for each in wanted if each.is_made(snapshot))
+    return tuple(finding for each in made for finding in _findings_of(each, snapshot))
 
 
 def blockers(found: tuple[Finding, ...]) -> tuple[Finding, ...]:

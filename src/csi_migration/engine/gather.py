@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from csi_migration.decide.catalogue import findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal
 from csi_migration.decide.permissions import READING, WRITING
 from csi_migration.decide.plan import selector_query
 from csi_migration.engine.allowed import refused
+from csi_migration.engine.directory_look import look_at
 from csi_migration.engine.dry_runs import dry_runs
 from csi_migration.engine.gather_around import with_surroundings
 from csi_migration.engine.gather_disks import recorded_ids, with_disks
@@ -46,10 +48,19 @@ def take_snapshot(systems: Systems, request: Request, *, one_by_one: bool = True
 
 
 def preflight(
-    systems: Systems, request: Request, *, one_by_one: bool = True
+    systems: Systems,
+    request: Request,
+    directory: Path | None = None,
+    *,
+    one_by_one: bool = True,
 ) -> tuple[Snapshot, tuple[Finding, ...]]:
-    """The snapshot and what every check says about it; see `take_snapshot`."""
+    """The snapshot and what every check says about it, and about a working directory if given.
+
+    See `take_snapshot` for `one_by_one`.
+    """
     snapshot = take_snapshot(systems, request, one_by_one=one_by_one)
+    if directory is not None:
+        snapshot = replace(snapshot, directory=look_at(directory, snapshot))
     return snapshot, findings(snapshot)
 
 

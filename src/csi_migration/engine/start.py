@@ -70,7 +70,7 @@ def new_run(
     WorkingDirectory.refuse_unless_usable(directory)
     Lease.refuse_if_held(systems.client, request.namespace, request.statefulset)
     cluster_backup.refuse_if_there(systems.client, request.namespace, request.statefulset)
-    snapshot, found = preflight(systems, request)
+    snapshot, found = preflight(systems, request, directory)
     _require_passed(found)
     if saved:
         require_fresh(systems, snapshot, saved)

@@ -14,8 +14,8 @@ from csi_migration.model.errors import ExitCode, UsageError
 
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
-NEEDED_BYTES = 16 * 1024 * 1024
-"""Room for the backup of a large set and a journal of many runs."""
+LEAST_BYTES = 4 * 1024 * 1024
+"""Room for the backup of a small set and a journal of many runs."""
 
 _CHOOSE_ANOTHER = "Give a directory that is empty or does not exist yet, one for each StatefulSet."
 
@@ -25,8 +25,10 @@ _WAYS_ON = (
 )
 
 
-def refuse_unless_usable(path: Path) -> None:
+def refuse_unless_usable(path: Path, needed_bytes: int = LEAST_BYTES) -> None:
     """See that a migration can start in `path`, which may not exist yet.
+
+    `needed_bytes` are to be free, and some even for a set that needs hardly any.
 
     Raises:
         UsageError: it cannot.
@@ -42,7 +44,7 @@ def refuse_unless_usable(path: Path) -> None:
         raise UsageError(f"{ground} is not a directory.", resolution=_CHOOSE_ANOTHER)
     if not os.access(ground, os.W_OK | os.X_OK):
         raise not_writable(path, PermissionError(f"no permission to write to {ground}"))
-    _refuse_without_space(ground)
+    _refuse_without_space(ground, max(needed_bytes, LEAST_BYTES))
 
 
 def refuse_unless_empty(path: Path) -> None:
@@ -110,13 +112,13 @@ def _whose(path: Path) -> str:
     return f"{whose}, which {'finished' if finished else f'did not finish; {_WAYS_ON}'}"
 
 
-def _refuse_without_space(ground: Path) -> None:
+def _refuse_without_space(ground: Path, needed_bytes: int) -> None:
     disk = os.statvfs(ground)
     free = disk.f_bavail * disk.f_frsize
-    if free < NEEDED_BYTES:
+    if free < needed_bytes:
         raise UsageError(
             f"There is no room for a working directory below {ground}: "
-            f"{free // 1024} KiB are free, {NEEDED_BYTES // 1024} KiB are needed.",
+            f"{free // 1024} KiB are free, {needed_bytes // 1024} KiB are needed.",
             state="Nothing was changed.",
             resolution="Free some space, or give a directory on another disk.",
         )

@@ -35,8 +35,8 @@ class WorkingDirectory:
         self._lock = lock
 
     @staticmethod
-    def refuse_unless_usable(path: Path) -> None:
-        """See that a migration can start in `path`, without touching it.
+    def refuse_unless_usable(path: Path, needed_bytes: int = condition.LEAST_BYTES) -> None:
+        """See that a migration can start in `path` and has room there, without touching it.
 
         Raises:
             UsageError: it is not empty, no directory, or cannot be written.
@@ -44,7 +44,7 @@ class WorkingDirectory:
         """
         path = path.absolute()
         try:
-            condition.refuse_unless_usable(path)
+            condition.refuse_unless_usable(path, needed_bytes)
         except OSError as error:
             raise condition.not_writable(path, error) from error
 

@@ -103,6 +103,17 @@ class DiskLook:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryLook:
+    """The working directory to be; `problem` is why no migration can begin in it, `resolution`
+    what to do about that.
+    """
+
+    path: str
+    problem: str = ""
+    resolution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """The server's answer to an object to come, which it did not keep."""
 
@@ -149,6 +160,7 @@ class Snapshot:
         disks: by claim name.
         datastores: those that the disks lie on, by managed object id.
         unreadable_machines: VMs that may hold any disk, for vCenter can't tell.
+        directory: the working directory; None when none was given.
         dry_runs: the server's answers to the objects to come.
         denied: Kubernetes permissions that the tool needs and does not have.
         missing_privileges: vCenter privileges that it needs and does not have.
@@ -185,6 +197,7 @@ class Snapshot:
     disks: dict[str, DiskLook] = field(default_factory=dict)
     datastores: dict[str, DatastoreLook] = field(default_factory=dict)
     unreadable_machines: tuple[str, ...] = ()
+    directory: DirectoryLook | None = None
     dry_runs: tuple[DryRun, ...] = ()
     denied: tuple[str, ...] = ()
     missing_privileges: tuple[str, ...] = ()
