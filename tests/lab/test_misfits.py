@@ -374,7 +374,7 @@ def test_a_paused_flux_does_not_forbid_the_migration(healthy: Trial) -> None:
 
     assert run.exit_code == 0, str(run)
     told = [one for one in json.loads(run.stdout)["findings"] if one["id"] == "gitops"]
-    assert [one["severity"] for one in told] == ["note"]
+    assert [one["severity"] for one in told] == ["warning"]
 
 
 def test_another_set_with_the_same_labels_is_no_misfit(healthy: Trial, usual: set[str]) -> None:

@@ -373,12 +373,13 @@ FLUX_MARKS = [
 
 
 @pytest.mark.parametrize(("mark", "pausing"), FLUX_MARKS)
-def test_a_paused_flux_is_a_note_that_tells_what_to_change_and_not_to_suspend_it(
+def test_a_paused_flux_is_a_warning_to_pause_it_at_the_source_and_not_to_suspend_it(
     mark: str, pausing: str
 ) -> None:
     (found,) = told(changed(healthy(), LABELS, {mark: "x", pausing: "disabled"}))
 
-    assert (found.id, found.severity) == ("gitops", NOTE)
+    assert (found.id, found.severity) == ("gitops", WARNING)
+    assert "the manifest at the source has it, too" in found.resolution
     line = "volumeClaimTemplates[data].spec.storageClassName: standard -> standard-rwo"
     assert line in found.resolution
     assert "uspend" not in found.resolution

@@ -157,10 +157,16 @@ def gitops(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _paused(snapshot: Snapshot, tool: str, mark: str) -> Problem:
-    """The mark on the set itself is gone with the set, while a replica is swapped."""
-    message = f"{tool} manages it, and is paused for it by {mark}: disabled"
-    keep = "Leave that mark on, and see that the manifest at the source has it, too"
-    return _gitops_problem(snapshot, message, keep, _NOTE)
+    """Nothing here tells whether the source has the mark, too. One that stands on the set alone
+    is gone with it while a replica is swapped, and Flux then makes the set that its source
+    has (fluxcd/pkg: ssa/manager_apply.go:shouldSkipApply looks at either).
+    """
+    message = f"{tool} manages it, and is paused by {mark}: disabled on the set itself"
+    keep = (
+        "Leave that mark on, and see that the manifest at the source has it, too: without it "
+        "there Flux makes the set again while it is away"
+    )
+    return _gitops_problem(snapshot, message, keep, _WARNING)
 
 
 def _perhaps_argo(snapshot: Snapshot, instance: str) -> Problem:
