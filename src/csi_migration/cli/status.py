@@ -19,17 +19,10 @@ def status(**arguments: Any) -> None:
     By what is seen in the cluster and in vCenter, also while a run is at work, and
     what of it disagrees with the journal. Flags come from the directory.
     """
-    from csi_migration.engine.connect import connected
-    from csi_migration.engine.reading import plan_in, session
     from csi_migration.engine.status import status_of
-    from csi_migration.journal.peek import peek
     from csi_migration.report.status import status_json, status_text
 
-    directory = arguments["working_directory"]
-    found = peek(directory)
-    plan = plan_in(found)
-    places = options.places_of(taking_up.merged(arguments, found.arguments, directory))
-    with connected(places) as systems:
-        seen = status_of(session(systems, found, plan))
+    with taking_up.looked_at(arguments) as session:
+        seen = status_of(session)
     show = status_json if arguments["output"] == "json" else status_text
     click.echo(show(seen), nl=False)

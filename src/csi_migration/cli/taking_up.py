@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from csi_migration.cli.asking import agree_unless
 from csi_migration.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from csi_migration.engine.reading import Session
     from csi_migration.journal.peek import Peek
     from csi_migration.model.plan import Direction
 
@@ -39,6 +41,24 @@ def working_directory(command: Command) -> Command:
         type=click.Path(path_type=Path),
         help="The directory that the migration was begun with",
     )(command)
+
+
+@contextmanager
+def looked_at(given: dict[str, Any]) -> Iterator[Session]:
+    """The Session of a command that only looks at the migration in a working directory.
+
+    Raises:
+        ToolError: the directory or a system could not be read.
+    """
+    from csi_migration.engine.connect import connected
+    from csi_migration.engine.reading import plan_in, session
+    from csi_migration.journal.peek import peek
+
+    directory = given["working_directory"]
+    found = peek(directory)
+    plan = plan_in(found)
+    with connected(options.places_of(merged(given, found.arguments, directory))) as systems:
+        yield session(systems, found, plan)
 
 
 def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> dict[str, Any]:

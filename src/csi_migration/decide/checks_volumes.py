@@ -15,6 +15,7 @@ from csi_migration.model.objects import (
     claim_templates_of,
     class_of,
     finalizers_of,
+    is_in_tree,
     name_of,
     ordinals_of,
 )
@@ -72,7 +73,7 @@ def pairs(snapshot: Snapshot) -> Iterator[tuple[Raw, Raw]]:
 
 def in_tree_pairs(snapshot: Snapshot) -> Iterator[tuple[Raw, Raw]]:
     """Those whose volume is an in-tree vSphere volume."""
-    return (pair for pair in pairs(snapshot) if pair[1]["spec"].get("vsphereVolume"))
+    return (pair for pair in pairs(snapshot) if is_in_tree(pair[1]))
 
 
 @check(
@@ -87,7 +88,7 @@ def volumes_in_tree(snapshot: Snapshot) -> Iterator[Problem]:
     """Only the spec tells: annotations name the CSI driver on in-tree volumes too."""
     for claim, volume in pairs(snapshot):
         subject = f"pv/{name_of(volume)}"
-        if not volume["spec"].get("vsphereVolume"):
+        if not is_in_tree(volume):
             is_csi = bool(volume["spec"].get("csi"))
             kind = "already a CSI volume" if is_csi else "of another kind"
             yield Problem(subject, f"it is {kind}", _ALREADY_CSI if is_csi else _OTHER_KIND)

@@ -20,6 +20,7 @@ from csi_migration.model.objects import (
     annotations_of,
     claim_templates_of,
     class_of,
+    is_in_tree,
     is_ready,
     name_of,
     ordinals_of,
@@ -143,11 +144,6 @@ def inventory_of(lists: Lists) -> Inventory:
         sets=tuple(rows),
         loose=tuple(_loose_volumes(lists, used)),
     )
-
-
-def is_in_tree(volume: Raw) -> bool:
-    """Whether it is an in-tree vSphere volume."""
-    return bool(volume["spec"].get("vsphereVolume"))
 
 
 def path_of(volume: Raw) -> DiskPath | None:

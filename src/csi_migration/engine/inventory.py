@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from csi_migration.decide.inventory import Lists, inventory_of, is_in_tree
+from csi_migration.decide.inventory import Lists, inventory_of
 from csi_migration.decide.permissions import INVENTORY
 from csi_migration.engine.allowed import refused
 from csi_migration.engine.inventory_keeping import (
@@ -18,7 +18,7 @@ from csi_migration.engine.inventory_keeping import (
 from csi_migration.kube import Client, Resource, resources
 from csi_migration.model.errors import AuthenticationFailed
 from csi_migration.model.inventory import Inventory
-from csi_migration.model.objects import CSI_DRIVER, Raw, by_name
+from csi_migration.model.objects import CSI_DRIVER, Raw, by_name, is_in_tree
 
 
 def take_inventory(

@@ -99,6 +99,11 @@ def class_of(claim_or_volume: Raw) -> str:
     return str(beta or claim_or_volume["spec"].get("storageClassName") or "")
 
 
+def is_in_tree(volume: Raw) -> bool:
+    """Whether it is an in-tree vSphere volume; only the spec tells."""
+    return bool(volume["spec"].get("vsphereVolume"))
+
+
 def claim_templates_of(statefulset: Raw) -> list[Raw]:
     """The set's volumeClaimTemplates."""
     return statefulset["spec"].get("volumeClaimTemplates") or []
