@@ -16,7 +16,7 @@ TOGETHER := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test programs mutations torture fuzz docs go-test check format \
+.PHONY: help venv demo test unit lab-test programs mutations torture fuzz bench docs go-test check format \
 	lock clean
 
 help: ## Say what there is to make
@@ -58,6 +58,12 @@ torture: $(STAMP) ## Kill and fault the tool at each of its requests (hours; CAS
 # make fuzz [SETS=N] [SEED=S] [JSON=FILE] [JOBS=n]
 fuzz: $(STAMP) ## Try StatefulSets at random: migrated whole, or refused for what is true (an hour)
 	$(BIN)/python -m tests.fuzz $(foreach option,SETS SEED JSON JOBS,\
+		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
+
+# make bench [RUNS=n] [JSON=FILE] [PICTURE=FILE] [DELAYS=name=seconds,...] [REPLICAS=100] [SET=n]
+#     [CLAIMS=n] [SIZE=MiB] [SIZES=n,m] [SOAK=seconds]
+bench: $(STAMP) ## Measure the tool beside a plain restart, a runbook and copying (10 minutes)
+	$(BIN)/python -m bench $(foreach option,RUNS JSON PICTURE DELAYS REPLICAS SET CLAIMS SIZE SIZES SOAK,\
 		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
 
 docs: $(STAMP) ## Write docs/checks.md anew from the checks themselves

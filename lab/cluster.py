@@ -24,7 +24,7 @@ from lab.progress import say
 from lab.waiting import PATIENCE
 
 PLAYED = ("kubelet", "syncer", "external-attacher", "external-provisioner")
-# Seconds. Short, but none is zero: what a tool must wait for has to be seen.
+# Seconds. Short, but none of what a tool must wait for is zero: it has to be seen.
 PLAYED_DELAYS = {
     "pod_start": 0.5,
     "pod_stop": 0.3,
@@ -33,6 +33,15 @@ PLAYED_DELAYS = {
     "full_sync_interval": 1800,
     "record_interval": 0.05,
 }
+# Seconds of a disk's way to a VM and from it, of CNS's and the catalog's registering, and of
+# the way of each call.
+VCENTER_DELAYS = {
+    "attach": 0.1,
+    "detach": 0.1,
+    "register": 0.05,
+    "unregister": 0,
+    "call": 0,
+}
 
 
 def up(
@@ -40,7 +49,7 @@ def up(
 ) -> Facts:
     """Start the lab, or what is missing of it; a half-dead one is stopped first.
 
-    `delays` replace those of PLAYED_DELAYS in a lab that is started.
+    `delays` replace those of PLAYED_DELAYS and VCENTER_DELAYS in a lab that is started.
 
     Raises:
         LabError: a part does not build or does not start.
@@ -153,7 +162,12 @@ class _Starter:
         delays: Mapping[str, float] | None = None,
     ) -> None:
         self.layout, self.known, self.built = layout, known, built
-        self.delays = {**PLAYED_DELAYS, **(delays or {})}
+        given = delays or {}
+        played = {name: given[name] for name in given if name not in VCENTER_DELAYS}
+        self.delays = PLAYED_DELAYS | played
+        self.vcenter_delays = VCENTER_DELAYS | {
+            name: given[name] for name in given if name in VCENTER_DELAYS
+        }
         serving = pki.Pair(layout.pki / "server.pem", layout.pki / "server-key.pem")
         self.keys = Keys(layout.pki / "ca.pem", serving, layout.pki / "service-accounts-key.pem")
 
@@ -204,7 +218,8 @@ class _Starter:
     def _vcenter(self) -> Part:
         self.layout.vcenter.mkdir(exist_ok=True)
         path = self.layout.vcenter / "config.json"
-        _write_secret(path, vcenter.config(self.layout, self.known, self.keys.serving))
+        config = vcenter.config(self.layout, self.known, self.keys.serving, self.vcenter_delays)
+        _write_secret(path, config)
         return self._begin("vcenter", [str(self.built.vcenter), "--config", str(path)])
 
     def _apiserver(self, cluster: str) -> Part:

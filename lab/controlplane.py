@@ -8,13 +8,15 @@ from pathlib import Path
 from lab.pki import Pair
 from lab.watches import CLIENTS
 
-# Writes with their bodies, but no secrets; of reads the tool's alone, and the watches of the parts.
+# Writes with their bodies, but no secrets; reads of the tool and of who works by hand, and the
+# watches of the parts.
+READERS = ["migration-tool", "operator"]
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
-        {"level": "Metadata", "users": ["migration-tool"], "verbs": ["get", "list", "watch"]},
+        {"level": "Metadata", "users": READERS, "verbs": ["get", "list", "watch"]},
         {"level": "Metadata", "users": CLIENTS, "verbs": ["watch"]},
         {"level": "None", "verbs": ["get", "list", "watch"]},
         {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]},

@@ -17,6 +17,8 @@ import yaml
 IDENTITIES = {
     "admin": ("lab-admin", "system:masters"),
     "tool": ("migration-tool", "lab"),
+    # Who does by hand what the tool does.
+    "operator": ("operator", "system:masters"),
     "kube-controller-manager": ("system:kube-controller-manager", "lab"),
     "kube-scheduler": ("system:kube-scheduler", "lab"),
     "external-provisioner": ("external-provisioner", "system:masters"),

@@ -76,7 +76,7 @@ def facts(port: int, ca: str, thumbprint: str) -> dict[str, Any]:
     }
 
 
-def config(layout: Layout, known: Facts, serving: Pair) -> dict[str, Any]:
+def config(layout: Layout, known: Facts, serving: Pair, delays: dict[str, float]) -> dict[str, Any]:
     """The configuration file of `cmd/vcenter`; delays in seconds."""
     vcenter = known.vcenter
     return {
@@ -102,7 +102,7 @@ def config(layout: Layout, known: Facts, serving: Pair) -> dict[str, Any]:
             for cluster in ("user", "admin")
             for node in nodes(cluster)
         ],
-        "delays": {"attach": 0.1, "detach": 0.1, "register": 0.05},
+        "delays": delays,
     }
 
 

@@ -21,7 +21,8 @@ from lab.client import Object
 from lab.pki import IDENTITIES
 from lab.waiting import until
 
-CLIENTS = [user for name, (user, _) in IDENTITIES.items() if name not in ("admin", "tool")]
+PERSONS = ("admin", "tool", "operator")
+CLIENTS = [user for name, (user, _) in IDENTITIES.items() if name not in PERSONS]
 # Three tries at the longest delay, and some time to list.
 LONGEST_SECONDS = 3 * 60 + 30
 LASTING_SECONDS = 1

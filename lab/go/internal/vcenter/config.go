@@ -42,11 +42,14 @@ type User struct {
 	Privileges []string `json:"privileges"`
 }
 
-// Delays are the seconds that operations take.
+// Delays are the seconds that operations take; Call is added to every request,
+// as the way to vCenter and back.
 type Delays struct {
-	Attach   float64 `json:"attach"`
-	Detach   float64 `json:"detach"`
-	Register float64 `json:"register"`
+	Attach     float64 `json:"attach"`
+	Detach     float64 `json:"detach"`
+	Register   float64 `json:"register"`
+	Unregister float64 `json:"unregister"`
+	Call       float64 `json:"call"`
 }
 
 // LoadConfig reads a Config from a JSON file; unknown keys are an error.

@@ -66,6 +66,7 @@ func (v *VCenter) build() error {
 	v.model = simulator.VPX()
 	v.model.Datacenter, v.model.Datastore, v.model.Machine = 0, 0, 0
 	v.model.Portgroup, v.model.Host, v.model.Cluster = 0, 0, 0
+	v.model.DelayConfig.Delay = milliseconds(v.config.Delays.Call)
 	v.model.DelayConfig.MethodDelay = map[string]int{
 		"RegisterDisk": milliseconds(v.config.Delays.Register),
 	}
@@ -91,6 +92,7 @@ func (v *VCenter) taskDelays() map[string]int {
 		"CnsDetachVolume": detach,
 		"DetachDisk_Task": detach,
 		"CnsCreateVolume": milliseconds(v.config.Delays.Register),
+		"CnsDeleteVolume": milliseconds(v.config.Delays.Unregister),
 	}
 }
 

@@ -1,0 +1,119 @@
+"""The tool itself, in its two windows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.bed import Bed
+from bench.usage import Usage
+from bench.usage import run as run_command
+from bench.watching import Watching
+from lab.client import Cluster
+from lab.demo import tool, tool_options
+from lab.manifests import Workload
+from lab.objects import USER_CLUSTER
+from lab.waiting import until
+from lab.workload import ready
+
+TOOL_USER = "migration-tool"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STARTS = 5
+_SETTLED_SECONDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Percent of a core that the tool takes while it has nothing to do but wait."""
+
+    soak: float
+    stopped_syncer: float
+
+
+def migrate(bed: Bed, workload: Workload, window: str, soak: float) -> Usage:
+    """`rolling-migration all`, run to its end."""
+    return run_command(_command(bed, workload, window, soak))
+
+
+def _command(bed: Bed, workload: Workload, window: str, soak: float) -> list[str]:
+    kubeconfig = bed.layout.kubeconfig("admin", "tool")
+    return [
+        *(str(tool()), "rolling-migration", "all"),
+        *tool_options(kubeconfig, workload, cluster_name=USER_CLUSTER),
+        *("--vcenter-config", str(bed.vcenter_config)),
+        *("--working-directory", str(bed.layout.root / "work" / workload.namespace)),
+        *("--window", window, "--soak-seconds", str(soak), "--yes"),
+    ]
+
+
+def while_waiting(bed: Bed, workload: Workload, seconds: float) -> Waiting:
+    """Look at the tool while the driver's syncer stands still, and then in its soak."""
+    syncer = bed.facts.part("syncer-user").pid
+    command = _command(bed, workload, "replica", seconds + _SETTLED_SECONDS)
+    with Watching(bed.user, workload.namespace) as watching:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("a pod gone", lambda: _gone(watching))
+        os.kill(syncer, signal.SIGSTOP)
+        try:
+            until("a volume gone", lambda: _volume_gone(watching))
+            stopped = _percent(process.pid, seconds)
+        finally:
+            os.kill(syncer, signal.SIGCONT)
+        until("Ready again", lambda: _all_on_csi(bed.user, workload))
+        soak = _percent(process.pid, seconds)
+    process.wait()
+    return Waiting(soak, stopped)
+
+
+def _gone(watching: Watching) -> bool:
+    return any(one.kind == "Pod" and one.change == "DELETED" for one in watching.seen)
+
+
+def _volume_gone(watching: Watching) -> bool:
+    return any(one.kind == "PersistentVolume" and one.change == "DELETED" for one in watching.seen)
+
+
+def _all_on_csi(cluster: Cluster, workload: Workload) -> bool:
+    claims = cluster.list("PersistentVolumeClaim", workload.namespace)
+    classes = {one["spec"]["storageClassName"] for one in claims}
+    return classes == {"standard-rwo"} and ready(cluster, workload)
+
+
+def _percent(pid: int, seconds: float) -> float:
+    """After a second, in which what has just happened is dealt with."""
+    time.sleep(1)
+    before = _cpu_seconds(pid)
+    time.sleep(seconds)
+    return round(100 * (_cpu_seconds(pid) - before) / seconds, 2)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time (`/proc/PID/stat`, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def start_milliseconds(option: str) -> float:
+    """The median of some starts that only print something; the first compiles, and is left out."""
+    _start(option)
+    return round(median(_timed(lambda: _start(option)) for _ in range(_STARTS)), 1)
+
+
+def _start(option: str) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    command = [str(tool()), option]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+def _timed(action: Callable[[], None]) -> float:
+    begun = time.monotonic()
+    action()
+    return 1000 * (time.monotonic() - begun)

@@ -1,0 +1,135 @@
+"""Medians, spreads, ratios and slopes, and the figures that are made of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.away import Span
+from bench.calls import Call, by_verb, kubernetes_calls, vcenter_calls, within
+from bench.delays import given, of_the_driver
+from bench.experiment import FLOOR, REPLICA, RUNBOOK, Found, Options
+from bench.figures import GOALS, Spread, over, slope
+from bench.result import as_json, calls_by_size, phases, ratios
+from bench.table import text
+from tests.unit.bench_samples import absence, run
+
+DELAYS = given("") | {"syncer": 0, "unregister": 1, "register": 1}
+OPTIONS = Options(runs=1, replicas=1, large=100)
+
+
+def found() -> Found:
+    """The floor 8 + 2 s, the tool 11, the runbook 33."""
+    return Found(
+        {
+            FLOOR: [run(absence(0, 1, 2, 0, 0, 5))],
+            RUNBOOK: [run(absence(0, 1, 2, 1, 24, 5))],
+            REPLICA: [run(absence(0, 1, 2, 2, 1, 5, without_set=5.5))],
+        }
+    )
+
+
+def test_the_median_of_an_even_number_lies_between_the_two_in_the_middle() -> None:
+    assert Spread.of([4, 1, 3, 2]) == Spread(2.5, 1, 4, 4)
+
+
+def test_nothing_measured_is_no_spread_and_no_ratio() -> None:
+    assert Spread.of([]) is None
+    assert over(None, 2) is None
+    assert over(2, 0) is None
+
+
+def test_calls_that_grow_with_the_set_have_a_slope() -> None:
+    assert slope({2: 30, 6: 30}) == 0
+    assert slope({2: 30, 6: 34}) == 1
+    assert slope({2: 30}) is None
+
+
+def test_the_tool_is_compared_with_a_restart_and_what_the_driver_adds() -> None:
+    assert ratios(found(), DELAYS, OPTIONS)["away_over_floor"] == 1.1
+
+
+def test_the_runbook_is_compared_with_the_tool() -> None:
+    assert ratios(found(), DELAYS, OPTIONS)["runbook_over_tool"] == 3
+
+
+def test_time_without_a_controller_is_compared_with_the_time_away() -> None:
+    assert ratios(found(), DELAYS, OPTIONS)["uncontrolled_over_away"] == 0.5
+
+
+def test_a_large_set_is_compared_with_as_many_sets_of_one() -> None:
+    measured = found()
+    measured.by_size = {1: run(wall=10), 100: run(wall=1020, replicas=100)}
+    assert ratios(measured, DELAYS, OPTIONS)["wall_100_over_linear"] == 1.02
+
+
+def test_what_was_not_measured_is_null() -> None:
+    told = ratios(Found(), DELAYS, OPTIONS)
+    assert set(told) >= {goal.ratio for goal in GOALS}
+    assert set(told.values()) == {None}
+
+
+def test_calls_per_replica_are_those_from_one_replicas_going_to_the_nexts() -> None:
+    times = (1, 2, 3, 12, 13, 14, 15, 30)
+    calls = (*(Call(at, "user", "get") for at in times), Call(4, "vcenter", "Login"))
+    measured = Found({REPLICA: [run(absence(0, 9), absence(10, 9), calls=calls, replicas=2)]})
+    assert calls_by_size(measured, ("user", "admin")) == {2: 3}
+    assert calls_by_size(measured, ("vcenter",)) == {2: 1}
+
+
+def test_phases_are_told_as_medians_of_all_replicas() -> None:
+    runs = [run(absence(0, 1, 2, 3, 4, 5), absence(20, 3, 2, 3, 4, 9))]
+    assert phases(runs) == {
+        "terminating": 2,
+        "detaching": 2,
+        "converting": 3,
+        "binding": 4,
+        "starting": 7,
+    }
+
+
+def test_the_driver_takes_one_volume_after_the_other() -> None:
+    assert of_the_driver(DELAYS, claims=1) == 2
+    assert of_the_driver(DELAYS, claims=3) == 6
+
+
+def test_delays_given_replace_the_tables() -> None:
+    assert given("attach=7,call=0")["attach"] == 7
+    assert given("attach=7")["detach"] == given("")["detach"]
+
+
+def test_an_unknown_delay_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no delay 'atach'; there are pod_stop,"):
+        given("atach=7")
+
+
+def test_a_watch_that_is_logged_twice_is_one_call() -> None:
+    line = (
+        '{"auditID":"%s","verb":"%s","user":{"username":"%s"},'
+        '"requestReceivedTimestamp":"2026-01-01T00:00:00.500000Z"}'
+    )
+    entries = (("a", "watch", "me"), ("a", "watch", "me"), ("b", "get", "me"), ("c", "get", "him"))
+    calls = kubernetes_calls("user", [line % entry for entry in entries], "me")
+    assert by_verb(calls) == {"user": {"watch": 1, "get": 1}}
+    assert calls[0].at == pytest.approx(1767225600.5)
+
+
+def test_the_drivers_own_calls_to_vcenter_are_not_counted() -> None:
+    line = '{"time":"2026-01-01T00:00:0%d.123456789Z","user":"%s","method":"RegisterDisk"}'
+    users = ("administrator@vsphere.local", "csi@vsphere.local")
+    calls = vcenter_calls([line % (second, user) for second, user in enumerate(users)])
+    assert by_verb(calls) == {"vcenter": {"RegisterDisk": 1}}
+    assert within(calls, Span(1767225600, 1767225601)) == 1
+
+
+def test_the_table_says_which_ratios_are_reached() -> None:
+    told = text(found(), DELAYS, OPTIONS)
+    assert "away_over_floor         1.100         <= 1.15   reached" in told
+    assert "wall_100_over_linear    not measured  <= 1.05" in told
+
+
+def test_the_json_has_the_ratios_and_the_raw_figures() -> None:
+    told = as_json(found(), DELAYS, OPTIONS)
+    assert told["ratios"]["away_over_floor"] == 1.1
+    (replica,) = told["methods"][REPLICA]["runs"][0]["replicas"]
+    assert replica["away_seconds"] == 11
+    assert replica["phases"]["binding"] == 1
