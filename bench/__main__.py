@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,8 @@ from lab.progress import say
 def main() -> int:
     """Measure, print the tables, write the files that were asked for."""
     asked = _parser().parse_args()
+    # The lab has to be stopped also then.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if missing := runbook.missing():
         print(f"error: the runbook needs {' and '.join(missing)} on the PATH", file=sys.stderr)
         return 1

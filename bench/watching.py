@@ -54,12 +54,13 @@ class Watching:
         self._cluster, self._namespace = cluster, namespace
         self._stopping = threading.Event()
         self._seen: list[Seen] = []
+        self._versions: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         for kind in KINDS:
-            version, items = self._cluster.snapshot(kind, self._namespace)
+            self._versions[kind], items = self._cluster.snapshot(kind, self._namespace)
             self._seen += [Seen(time.time(), kind, THERE, item) for item in items]
-            threading.Thread(target=self._follow, args=(kind, version), daemon=True).start()
+            threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,18 +78,25 @@ class Watching:
         """Everything so far, in the order in which it was seen."""
         return sorted(self._seen, key=lambda one: one.at)
 
-    def _follow(self, kind: str, version: str) -> None:
+    def _follow(self, kind: str) -> None:
         while not self._stopping.is_set():
             try:
-                version = self._watch(kind, version)
+                self._watch(kind)
             except (ApiError, urllib3.exceptions.HTTPError):
+                # The client hangs up when nothing has happened for a while.
                 self._stopping.wait(0.1)
 
-    def _watch(self, kind: str, version: str) -> str:
-        events = self._cluster.watch(kind, self._namespace, version, self.WATCH_SECONDS)
+    def _watch(self, kind: str) -> None:
+        """Go on after the last change that was seen, so that none is seen twice."""
+        events = self._cluster.watch(
+            kind, self._namespace, self._versions[kind], self.WATCH_SECONDS
+        )
         for event in events:
-            if self._stopping.is_set() or event["type"] == "ERROR":
-                break
-            version = event["object"]["metadata"]["resourceVersion"]
+            if self._stopping.is_set():
+                return
+            if event["type"] == "ERROR":
+                # Too old a version: what the server has forgotten is lost to the figures.
+                self._versions[kind], _ = self._cluster.snapshot(kind, self._namespace)
+                return
+            self._versions[kind] = event["object"]["metadata"]["resourceVersion"]
             self._seen.append(Seen(time.time(), kind, event["type"], event["object"]))
-        return version
