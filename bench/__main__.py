@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import runbook
+from bench import experiment, runbook
 from bench.bed import Run, bed
 from bench.delays import given
-from bench.experiment import METHODS, Found, Options, measure
+from bench.experiment import METHODS, Found, Options
 from bench.picture import picture
 from bench.result import as_json
 from bench.table import text
@@ -47,11 +47,13 @@ def _measure(asked: argparse.Namespace) -> int:
         asked.sizes,
         asked.replicas,
     )
+    starts = experiment.starts()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         bed(Path(folder), asked.delays) as test_bed,
     ):
-        found = measure(test_bed, options)
+        found = experiment.measure(test_bed, options)
+    found.starts = starts
     print(text(found, asked.delays, options))
     _write(asked, as_json(found, asked.delays, options), found)
     say(f"all in {time.monotonic() - begun:.0f} s")

@@ -22,6 +22,11 @@ def away(runs: Sequence[Run]) -> list[float]:
     return [absence.seconds for run in runs for absence in run.absences]
 
 
+def away_in_all(runs: Sequence[Run]) -> list[float]:
+    """Seconds away of all replicas together, of each run."""
+    return [sum(absence.seconds for absence in run.absences) for run in runs]
+
+
 def without_set(runs: Sequence[Run]) -> list[float]:
     """Seconds without a StatefulSet, of each run."""
     return [sum(window.seconds for window in run.windows) for run in runs]
@@ -116,6 +121,7 @@ def as_json(found: Found, delays: Mapping[str, float], options: Options) -> dict
 def _method(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "away_seconds": _spread(away(runs)),
+        "away_in_all_seconds": _spread(away_in_all(runs)),
         "without_set_seconds": _spread(without_set(runs)),
         "wall_seconds": _spread([run.wall_seconds for run in runs]),
         "phases": phases(runs),

@@ -14,6 +14,7 @@ from bench.result import (
     KUBERNETES,
     VCENTER,
     away,
+    away_in_all,
     calls_by_size,
     floor_seconds,
     phases,
@@ -26,6 +27,7 @@ Rows = list[Sequence[str]]
 _HEADS = (
     "SECONDS",
     "AWAY, A REPLICA",
+    "AWAY, IN ALL",
     "NO STATEFULSET",
     "WALL",
     "KUBERNETES CALLS",
@@ -76,6 +78,7 @@ def _method(name: str, runs: Sequence[Run]) -> Sequence[str]:
     return (
         name,
         _spread(away(runs)),
+        _spread(away_in_all(runs)),
         _spread(without_set(runs)),
         _spread([run.wall_seconds for run in runs]),
         _calls(runs, KUBERNETES) if name in _CLIENTS else "-",
