@@ -17,6 +17,7 @@ from bench.experiment import METHODS, Found, Options
 from bench.picture import picture
 from bench.result import as_json
 from bench.table import text
+from bench.usage import CommandFailed
 from lab.processes import LabError
 from lab.progress import say
 
@@ -31,7 +32,7 @@ def main() -> int:
         return 1
     try:
         return _measure(asked)
-    except (LabError, TimeoutError) as error:
+    except (CommandFailed, LabError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench.bed import Bed
-from bench.usage import Usage
+from bench.usage import CommandFailed, Usage
 from bench.usage import run as run_command
 from bench.watching import Watching
 from lab.client import Cluster
@@ -56,19 +57,27 @@ def while_waiting(bed: Bed, workload: Workload, seconds: float) -> Waiting:
     """Look at the tool while the driver's syncer stands still, and then in its soak."""
     syncer = bed.facts.part("syncer-user").pid
     command = _command(bed, workload, "replica", seconds + _SETTLED_SECONDS)
-    with Watching(bed.user, workload.namespace) as watching:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Watching(bed.user, workload.namespace) as watching, _started(command) as pid:
         until("a pod gone", lambda: _gone(watching))
         os.kill(syncer, signal.SIGSTOP)
         try:
             until("a volume gone", lambda: _volume_gone(watching))
-            stopped = _percent(process.pid, seconds)
+            stopped = _percent(pid, seconds)
         finally:
             os.kill(syncer, signal.SIGCONT)
         until("Ready again", lambda: _all_on_csi(bed.user, workload))
-        soak = _percent(process.pid, seconds)
-    process.wait()
-    return Waiting(soak, stopped)
+        return Waiting(_percent(pid, seconds), stopped)
+
+
+@contextmanager
+def _started(command: list[str]) -> Iterator[int]:
+    """The pid of the command; its end is not waited for."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _gone(watching: Watching) -> bool:
@@ -94,8 +103,14 @@ def _percent(pid: int, seconds: float) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """User and system time (`/proc/PID/stat`, fields 14 and 15)."""
+    """User and system time (`/proc/PID/stat`, fields 14 and 15).
+
+    Raises:
+        CommandFailed: the process has ended; a zombie's times would look like rest.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] == "Z":
+        raise CommandFailed("the tool ended while it was to be watched")
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

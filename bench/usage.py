@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,20 +41,31 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Usage:
     """
     with tempfile.TemporaryDirectory() as folder:
         used = Path(folder) / "used.json"
-        said = subprocess.run(
-            [sys.executable, "-S", "-E", "-m", "bench.usage", str(used), *command],
-            cwd=REPOSITORY,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if said.returncode:
-            words = " ".join(command)
-            raise CommandFailed(f"exit code {said.returncode}: {words}\n{said.stdout[-3000:]}")
+        launcher = [sys.executable, "-S", "-E", "-m", "bench.usage", str(used)]
+        exit_code, said = _output([*launcher, *command], {**os.environ, **(env or {})})
+        if exit_code:
+            raise CommandFailed(f"exit code {exit_code}: {' '.join(command)}\n{said[-3000:]}")
         return Usage(**json.loads(used.read_text()))
+
+
+def _output(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """Exit code and output; whatever ends the wait ends what the command started, too."""
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, said
 
 
 def main() -> int:
