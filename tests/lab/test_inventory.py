@@ -139,18 +139,24 @@ def test_a_set_scaled_down_keeps_its_volumes(trial: StartTrial) -> None:
     assert smaller["looseVolumes"] == asleep["looseVolumes"] == []
 
 
-def test_a_set_that_a_stopped_migration_left_mixed_is_to_be_resumed(trial: StartTrial) -> None:
+def test_a_set_that_is_away_or_left_mixed_by_a_stopped_migration_is_to_be_resumed(
+    trial: StartTrial,
+) -> None:
     made = trial(replicas=2)
     namespace = made.workload.namespace
     with begun(made, *QUICK) as tool:
         with held(made, "Pod", "web-1"):
             await_words(tool, "web-1 pod-gone: waiting")
+            away = inventory(made, "-n", namespace)
             tool.signal(signal.SIGTERM)
             await_words(tool, "Stopping at the next safe point")
         assert finish(tool).exit_code == 5
 
+    (row,) = away["sets"]
+    assert (row["name"], row["verdict"], row["inTree"], row["csi"]) == ("web", "under way", 2, 0)
+    assert away["looseVolumes"] == []
     (row,) = inventory(made, "-n", namespace)["sets"]
-    assert (row["verdict"], row["inTree"], row["csi"]) == ("partly on CSI", 1, 1)
+    assert (row["verdict"], row["inTree"], row["csi"]) == ("under way", 1, 1)
     assert "rolling-migration resume" in row["next"]
     done = made.resume()
     assert done.exit_code == 0, str(done)

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from csi_migration.decide.permissions import COMPLETING, INVENTORY, READING, WRITING
+from csi_migration.decide.permissions import (
+    COMPLETING,
+    INVENTORY,
+    INVENTORY_COMPLETING,
+    READING,
+    WRITING,
+)
 
 _ROLES = Path(__file__).parents[2] / "deploy" / "rbac-user-cluster.yaml"
 
@@ -40,4 +46,4 @@ def test_the_inventorys_role_grants_what_it_lists() -> None:
     granted = _granted(
         "statefulset-csi-migration-tool-inventory", _ROLES.with_name("rbac-inventory.yaml")
     )
-    assert granted == {(p.verb, p.group, p.resource) for p in INVENTORY}
+    assert granted == {(p.verb, p.group, p.resource) for p in (*INVENTORY, *INVENTORY_COMPLETING)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from csi_migration.engine import cluster_backup
-from csi_migration.engine.backup_maps import MANAGED_BY, map_name
+from csi_migration.engine.backup_maps import MANAGED_BY, map_name, set_of_first
 from csi_migration.engine.cluster_backup import (
     BackupNotWhole,
     UnfinishedMigration,
@@ -46,6 +46,18 @@ def test_what_is_saved_is_loaded_until_it_is_removed(cluster: Cluster) -> None:
     remove(cluster.client, IDENTITY, free)
     assert take(cluster) is None
     assert cluster.objects == {}
+
+
+def test_the_first_config_map_alone_tells_of_a_migration_that_has_not_ended(
+    cluster: Cluster,
+) -> None:
+    put(cluster)
+    first, second = cluster.map(0), cluster.map(1)
+    copied = first | {"metadata": first["metadata"] | {"name": "a-copy"}}
+    of_nobody = {"metadata": {"name": "csi-migration--backup-0"}}
+
+    told = [set_of_first(item) for item in (first, second, copied, of_nobody)]
+    assert told == ["web", "", "", ""]
 
 
 def test_a_config_map_says_what_it_is_and_has_no_owner(cluster: Cluster) -> None:

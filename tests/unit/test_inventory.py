@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csi_migration.decide.inventory import Lists, inventory_of
+from csi_migration.decide.inventory import inventory_of
+from csi_migration.decide.inventory_lists import Lists
 from csi_migration.engine.inventory_keeping import Sharing, slim, slim_pod, slim_volume
 from csi_migration.model.inventory import Inventory, Verdict
 from csi_migration.report.inventory import inventory_json, inventory_text, size
@@ -144,7 +145,74 @@ def test_a_migrated_set_with_volumes_of_replicas_scaled_away_is_not_to_be_resume
     (row,) = inventory_of(lists(statefulsets=(smaller,), volumes=moved)).sets
 
     assert (row.in_tree, row.csi, row.scaled_away) == (0, 1, 1)
-    assert row.verdict is Verdict.BLOCKED
+    assert (row.verdict, row.findings, row.left) == (Verdict.LEFT_OVER, (), ("pvc-1",))
+    assert row.next == "kubectl get persistentvolumes pvc-1"
+
+
+def test_a_set_that_is_on_csi_with_released_volumes_says_which_are_left() -> None:
+    on_csi = {f"csi-{o}": snapshots.csi_volume(f"csi-{o}", f"fcd-{o}") for o in range(2)}
+    claims = tuple(changed(snapshots.claim(o), "spec/volumeName", f"csi-{o}") for o in range(2))
+    found = inventory_of(lists(claims=claims, volumes=healthy().volumes | on_csi))
+
+    (row,) = found.sets
+    assert (row.in_tree, row.csi, row.released) == (0, 2, 2)
+    assert row.verdict is Verdict.LEFT_OVER
+    assert "left over: pvc-0, pvc-1" in inventory_text(found, width=140)
+
+
+def test_a_set_whose_migration_has_not_ended_is_to_be_resumed_though_it_looks_ready() -> None:
+    (row,) = inventory_of(lists(unended=frozenset({("shop", "web")}))).sets
+
+    assert (row.verdict, row.findings) == (Verdict.UNDER_WAY, ())
+    assert "rolling-migration resume --working-directory DIRECTORY" in row.next
+    assert "--kubeconfig admin.conf --sts-namespace shop --sts-name web" in row.next
+
+
+def test_a_set_with_nothing_in_tree_any_more_is_there_until_its_migration_has_ended() -> None:
+    on_csi = {f"pvc-{o}": snapshots.csi_volume(f"pvc-{o}", f"fcd-{o}") for o in range(2)}
+    of_web = frozenset({("shop", "web")})
+
+    assert inventory_of(lists(volumes=on_csi)).sets == ()
+    (row,) = inventory_of(lists(volumes=on_csi, unended=of_web)).sets
+    assert (row.verdict, row.in_tree, row.csi) == (Verdict.UNDER_WAY, 0, 2)
+
+
+def test_a_set_that_is_away_for_its_migration_has_a_row_by_its_volumes_names() -> None:
+    moved = healthy().volumes | {"pvc-1": snapshots.csi_volume("pvc-1", "fcd-1")}
+    away = lists(statefulsets=(), volumes=moved, unended=frozenset({("shop", "web")}))
+    found = inventory_of(away)
+
+    (row,) = found.sets
+    assert (row.namespace, row.name, row.verdict) == ("shop", "web", Verdict.UNDER_WAY)
+    assert (row.in_tree, row.csi, row.ready, row.replicas) == (1, 1, 2, 2)
+    assert (row.intree_class, row.size_bytes) == ("standard", 1 << 30)
+    assert "rolling-migration resume" in row.next
+    assert found.loose == ()
+    assert "Next: statefulset-csi-migration-tool rolling-migration resume" in inventory_text(found)
+
+
+def test_a_volume_of_a_set_that_is_there_is_not_one_of_a_set_that_is_away() -> None:
+    named = changed(snapshots.statefulset(), "metadata/name", "my-web")
+    claims = tuple(
+        changed(snapshots.claim(o), "metadata/name", f"data-my-web-{o}") for o in range(2)
+    )
+    of_web = frozenset({("shop", "web")})
+    found = inventory_of(lists(statefulsets=(named,), claims=claims, unended=of_web))
+
+    by_name = {row.name: row for row in found.sets}
+    assert (by_name["my-web"].in_tree, by_name["web"].in_tree) == (2, 0)
+    both = frozenset({("shop", "web"), ("shop", "my-web")})
+    apart = inventory_of(lists(statefulsets=(), claims=claims, unended=both))
+    assert [(row.name, row.in_tree) for row in apart.sets] == [("my-web", 2), ("web", 0)]
+
+
+def test_a_set_that_is_away_has_no_row_where_backups_cannot_be_seen() -> None:
+    found = inventory_of(lists(statefulsets=()))
+
+    assert (found.sets, found.sees_migrations, len(found.loose)) == ((), False, 2)
+    assert "away for a migration has no row" in inventory_text(found, width=140)
+    seen = inventory_of(lists(statefulsets=(), unended=frozenset()))
+    assert "Somebody may still need them" in inventory_text(seen, width=140)
 
 
 def test_a_volume_whose_claim_is_gone_is_still_of_its_set() -> None:
@@ -370,7 +438,14 @@ def test_the_inventory_for_machines_holds_everything() -> None:
     assert (told["schemaVersion"], told["type"]) == (1, "inventory")
     assert told["sets"][0]["verdict"] == "ready"
     assert told["sets"][0]["intreeClass"] == "standard"
-    assert told["summary"] == {"ready": 1, "to accept": 0, "partly on CSI": 0, "blocked": 1}
+    assert told["summary"] == {
+        "under way": 0,
+        "ready": 1,
+        "to accept": 0,
+        "partly on CSI": 0,
+        "left over": 0,
+        "blocked": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from csi_migration.decide.catalogue import findings
 from csi_migration.decide.checks_volumes import claims_by_ordinal
+from csi_migration.decide.inventory_lists import Lists, Member, path_of
 from csi_migration.decide.manifests import new_volume_name
-from csi_migration.model.disk import DiskPath
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.inventory import Inventory, LooseVolume, SetRow, Verdict
 from csi_migration.model.objects import (
-    CSI_DRIVER,
     Raw,
-    annotations_of,
     claim_templates_of,
     class_of,
     is_in_tree,
@@ -31,99 +28,6 @@ from csi_migration.model.snapshot import Request, Snapshot
 _TOOL = "statefulset-csi-migration-tool"
 # No class can be called so: names have no capitals.
 _PLACEHOLDER = "CSI_STORAGECLASS"
-_DEFAULT_MARKS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A volume by the ordinal in its claim's name; `held` if that claim is there and names it."""
-
-    ordinal: int
-    volume: Raw
-    held: bool
-
-
-@dataclass(frozen=True)
-class Lists:
-    """What was listed, with no more of each object than the checks read.
-
-    Attributes:
-        cluster: the API server's address.
-        version: its gitVersion.
-        places: the options that say where the cluster is, for the commands to come.
-        namespace: the only one that was asked for, empty for all.
-        statefulsets, claims, pods, revisions, budgets, autoscalers: of all namespaces.
-        volumes, classes, csi_nodes, nodes: of the cluster, by name.
-    """
-
-    cluster: str
-    version: str
-    places: tuple[str, ...]
-    namespace: str
-    statefulsets: tuple[Raw, ...]
-    claims: tuple[Raw, ...]
-    pods: tuple[Raw, ...]
-    revisions: tuple[Raw, ...]
-    budgets: tuple[Raw, ...]
-    autoscalers: tuple[Raw, ...]
-    volumes: Mapping[str, Raw]
-    classes: Mapping[str, Raw]
-    nodes: Mapping[str, Raw]
-    csi_nodes: Mapping[str, Raw]
-
-    @cached_property
-    def by_namespace(self) -> dict[str, dict[str, list[Raw]]]:
-        """The lists of what stands around a set, namespace by namespace."""
-        found: dict[str, dict[str, list[Raw]]] = defaultdict(lambda: defaultdict(list))
-        for kind in ("pods", "revisions", "budgets", "autoscalers"):
-            for item in getattr(self, kind):
-                found[item["metadata"]["namespace"]][kind].append(item)
-        return found
-
-    @cached_property
-    def claims_by_name(self) -> dict[str, dict[str, Raw]]:
-        """The claims of every namespace."""
-        found: dict[str, dict[str, Raw]] = defaultdict(dict)
-        for claim in self.claims:
-            found[claim["metadata"]["namespace"]][name_of(claim)] = claim
-        return found
-
-    @cached_property
-    def members(self) -> dict[tuple[str, str], list[Member]]:
-        """What could be a replica's volume, by namespace and `<template>-<set>`."""
-        found: dict[tuple[str, str], list[Member]] = defaultdict(list)
-        for namespace, claim, volume, held in _claimed(self):
-            stem, _, ordinal = claim.rpartition("-")
-            if ordinal.isdigit():
-                found[namespace, stem].append(Member(int(ordinal), volume, held))
-        return found
-
-    @cached_property
-    def by_path(self) -> dict[DiskPath, list[Raw]]:
-        """Every in-tree volume by its disk."""
-        found: dict[DiskPath, list[Raw]] = defaultdict(list)
-        for volume in self.volumes.values():
-            path = path_of(volume)
-            if path:
-                found[path].append(volume)
-        return found
-
-    @cached_property
-    def csi_classes(self) -> tuple[str, ...]:
-        """The names of the CSI driver's classes."""
-        items = self.classes.items()
-        return tuple(sorted(name for name, c in items if c["provisioner"] == CSI_DRIVER))
-
-    @cached_property
-    def csi_class(self) -> str:
-        """The only one, or the one that is a default; empty if that does not tell one."""
-        names = self.csi_classes
-        if len(names) > 1:
-            names = tuple(name for name in names if _is_default(self.classes[name]))
-        return names[0] if len(names) == 1 else ""
 
 
 def inventory_of(lists: Lists) -> Inventory:
@@ -131,10 +35,14 @@ def inventory_of(lists: Lists) -> Inventory:
     rows, used = [], set[str]()
     for statefulset in lists.statefulsets:
         members = _members(lists, statefulset)
-        in_tree = {name_of(m.volume) for each in members for m in each if is_in_tree(m.volume)}
-        used |= in_tree
-        if in_tree:
+        volumes = [member.volume for each in members for member in each]
+        used |= set(map(name_of, volumes))
+        if any(map(is_in_tree, volumes)) or _is_unended(lists, statefulset):
             rows.append(_row(lists, statefulset, members))
+    for namespace, name in _away(lists):
+        left = _left_by(lists, namespace, name, used)
+        used |= {name_of(member.volume) for member in left}
+        rows.append(_away_row(lists, Request(namespace, name, "", lists.csi_class), left))
     order = list(Verdict)
     rows.sort(key=lambda row: (order.index(row.verdict), row.namespace, row.name))
     return Inventory(
@@ -143,15 +51,8 @@ def inventory_of(lists: Lists) -> Inventory:
         csi_class=lists.csi_class,
         sets=tuple(rows),
         loose=tuple(_loose_volumes(lists, used)),
+        sees_migrations=lists.unended is not None,
     )
-
-
-def path_of(volume: Raw) -> DiskPath | None:
-    """The disk of an in-tree volume, if its path can be read."""
-    try:
-        return DiskPath.parse(volume["spec"]["vsphereVolume"]["volumePath"])
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 # One set -------------------------------------------------------------------------
@@ -212,6 +113,11 @@ def _row(lists: Lists, statefulset: Raw, members: list[list[Member]]) -> SetRow:
     snapshot = _snapshot(lists, statefulset, _commonest_class(m.volume for m in in_tree))
     found = _findings(lists, snapshot)
     verdict = _verdict(found, is_partly=_is_partly(members, ordinals))
+    if _is_unended(lists, statefulset):
+        verdict, found = Verdict.UNDER_WAY, []
+    elif verdict is not Verdict.PARTLY and own and not any(map(is_in_tree, own)):
+        verdict, found = Verdict.LEFT_OVER, []
+    left = [m.volume for m in in_tree if not m.held or m.ordinal not in ordinals]
     return SetRow(
         namespace=snapshot.request.namespace,
         name=snapshot.request.statefulset,
@@ -226,13 +132,20 @@ def _row(lists: Lists, statefulset: Raw, members: list[list[Member]]) -> SetRow:
         replicas=len(ordinals),
         verdict=verdict,
         findings=tuple(dict.fromkeys(finding.id for finding in found)),
-        next=_next(lists.places, snapshot.request, verdict),
+        left=tuple(sorted(map(name_of, left))),
+        next=_next(lists.places, snapshot.request, verdict, left),
     )
 
 
+def _is_unended(lists: Lists, statefulset: Raw) -> bool:
+    key = (statefulset["metadata"]["namespace"], name_of(statefulset))
+    return key in (lists.unended or ())
+
+
 def _commonest_class(volumes: Iterable[Raw]) -> str:
-    """The one that a person would most likely give."""
-    return Counter(map(class_of, volumes)).most_common(1)[0][0]
+    """The one that a person would most likely give; empty without any volume."""
+    classes = Counter(map(class_of, volumes)).most_common(1)
+    return classes[0][0] if classes else ""
 
 
 def _findings(lists: Lists, snapshot: Snapshot) -> list[Finding]:
@@ -267,10 +180,19 @@ def _verdict(found: list[Finding], *, is_partly: bool) -> Verdict:
     return Verdict.TO_ACCEPT if found else Verdict.READY
 
 
-def _next(places: tuple[str, ...], request: Request, verdict: Verdict) -> str:
+def _next(
+    places: tuple[str, ...], request: Request, verdict: Verdict, left: Iterable[Raw] = ()
+) -> str:
+    named = ("--sts-namespace", request.namespace, "--sts-name", request.statefulset)
+    if verdict is Verdict.UNDER_WAY:
+        return (
+            f"{_TOOL} rolling-migration resume --working-directory DIRECTORY (or rollback, to "
+            f"take it back; if its directory is lost, a new one: {shlex.join((*places, *named))})"
+        )
+    if verdict is Verdict.LEFT_OVER:
+        return shlex.join(("kubectl", "get", "persistentvolumes", *sorted(map(name_of, left))))
     words = (
-        *(_TOOL, "preflight", *places),
-        *("--sts-namespace", request.namespace, "--sts-name", request.statefulset),
+        *(_TOOL, "preflight", *places, *named),
         *("--intree-storageclass", request.intree_class),
         *("--csi-storageclass", request.csi_class),
     )
@@ -282,36 +204,63 @@ def _next(places: tuple[str, ...], request: Request, verdict: Verdict) -> str:
     )
 
 
+# Sets that are away ----------------------------------------------------------------
+
+
+def _away(lists: Lists) -> list[tuple[str, str]]:
+    """Namespace and name of the sets that are not there, while their migration has not ended.
+
+    The longest name first: of the claims of `my-web`, `web` is the end, too.
+    """
+    there = {(one["metadata"]["namespace"], name_of(one)) for one in lists.statefulsets}
+    away = (lists.unended or frozenset()) - there
+    return sorted(away, key=lambda each: (-len(each[1]), each))
+
+
+def _left_by(lists: Lists, namespace: str, name: str, used: set[str]) -> list[Member]:
+    """The volumes of such a set: of claims `<template>-<name>-<ordinal>`, if no other set's.
+
+    Its templates went with it, so nothing else tells.
+    """
+    return [
+        member
+        for (where, stem), members in lists.members.items()
+        if where == namespace and stem.endswith(f"-{name}")
+        for member in members
+        if name_of(member.volume) not in used
+    ]
+
+
+def _away_row(lists: Lists, request: Request, members: list[Member]) -> SetRow:
+    in_tree = [member for member in members if is_in_tree(member.volume)]
+    ordinals = {member.ordinal for member in members}
+    pods = {f"{request.statefulset}-{ordinal}" for ordinal in ordinals}
+    around = lists.by_namespace[request.namespace]["pods"]
+    return SetRow(
+        namespace=request.namespace,
+        name=request.statefulset,
+        intree_class=_commonest_class(member.volume for member in in_tree),
+        csi_class=lists.csi_class,
+        in_tree=sum(member.held for member in in_tree),
+        csi=sum(m.held and not is_in_tree(m.volume) for m in members),
+        scaled_away=0,
+        released=sum(not member.held for member in in_tree),
+        size_bytes=sum(size_of(member.volume) for member in in_tree),
+        ready=sum(is_ready(pod) for pod in around if name_of(pod) in pods),
+        replicas=len(ordinals),
+        verdict=Verdict.UNDER_WAY,
+        findings=(),
+        left=tuple(sorted(name_of(m.volume) for m in in_tree if not m.held)),
+        next=_next(lists.places, request, Verdict.UNDER_WAY),
+    )
+
+
 # Volumes ---------------------------------------------------------------------------
 
 
 def size_of(volume: Raw) -> int:
     """Its capacity in bytes."""
     return int(parse_quantity(volume["spec"]["capacity"]["storage"]))
-
-
-def _claimed(lists: Lists) -> Iterator[tuple[str, str, Raw, bool]]:
-    """Namespace and name of a claim, its volume, and whether the claim is there and has it.
-
-    A volume that no claim has still names the one that it was of: in the middle of a swap
-    that is all there is to tell whose it is.
-    """
-    held = set[str]()
-    for claim in lists.claims:
-        volume = lists.volumes.get(claim["spec"].get("volumeName", ""))
-        if volume:
-            held.add(name_of(volume))
-            yield claim["metadata"]["namespace"], name_of(claim), volume, True
-    for name, volume in lists.volumes.items():
-        reference = volume["spec"].get("claimRef") or {}
-        if name not in held and reference:
-            yield reference.get("namespace", ""), reference.get("name", ""), volume, False
-
-
-def _is_default(storage_class: Raw) -> bool:
-    """Kubernetes: component-helpers/storage/volume, IsDefaultAnnotation."""
-    marks = annotations_of(storage_class)
-    return any(marks.get(mark) == "true" for mark in _DEFAULT_MARKS)
 
 
 def _loose_volumes(lists: Lists, used: set[str]) -> Iterator[LooseVolume]:

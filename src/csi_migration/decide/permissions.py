@@ -77,6 +77,11 @@ INVENTORY: tuple[Permission, ...] = (
 or in the only one that was asked for.
 """
 
+INVENTORY_COMPLETING: tuple[Permission, ...] = (
+    *_grants("", "configmaps", "list", namespaced=True),
+)
+"""What shows `inventory` the migrations that have not ended, by their backups."""
+
 WRITING: tuple[Permission, ...] = (
     *_grants("apps", "statefulsets", "create delete patch watch", namespaced=True),
     *_grants("", "pods", "create delete watch", namespaced=True),

@@ -104,6 +104,13 @@ def _is_of(item: Raw, statefulset: str) -> bool:
     )
 
 
+def set_of_first(item: Raw) -> str:
+    """The StatefulSet whose backup begins with this ConfigMap; empty if none does."""
+    statefulset = annotations_of(item).get(STATEFULSET, "")
+    is_first = name_of(item) == map_name(statefulset, 0)
+    return statefulset if is_first and _is_of(item, statefulset) else ""
+
+
 def chunk_of(item: Raw) -> Chunk:
     """The chunk that a ConfigMap holds.
 

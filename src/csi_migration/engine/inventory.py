@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from csi_migration.decide.inventory import Lists, inventory_of
-from csi_migration.decide.permissions import INVENTORY
+from csi_migration.decide.inventory import inventory_of
+from csi_migration.decide.inventory_lists import Lists
+from csi_migration.decide.permissions import INVENTORY, INVENTORY_COMPLETING
 from csi_migration.engine.allowed import refused
+from csi_migration.engine.backup_maps import MANAGED_BY, set_of_first
 from csi_migration.engine.inventory_keeping import (
     Sharing,
+    metadata_alone,
     slim,
     slim_node,
     slim_pod,
@@ -59,7 +62,20 @@ def _lists(client: Client, places: tuple[str, ...], namespace: str | None) -> Li
         classes=by_name(listed(resources.STORAGE_CLASSES, slim)),
         nodes=by_name(listed(resources.NODES, slim_node)),
         csi_nodes=by_name(listed(resources.CSI_NODES, slim)),
+        unended=_unended(client, namespace),
     )
+
+
+def _unended(client: Client, namespace: str | None) -> frozenset[tuple[str, str]] | None:
+    """Namespace and name of the sets whose migration has not ended, by their backups.
+
+    None without the right to see these.
+    """
+    if refused(client, INVENTORY_COMPLETING, namespace or ""):
+        return None
+    found = client.list(resources.CONFIG_MAPS, namespace, labels=MANAGED_BY, keep=metadata_alone)
+    named = ((item["metadata"]["namespace"], set_of_first(item)) for item in found)
+    return frozenset(each for each in named if each[1])
 
 
 def _require_permissions(client: Client, namespace: str) -> None:

@@ -61,6 +61,11 @@ def slim(item: Raw) -> Raw:
     return item | {"metadata": _metadata(item)}
 
 
+def metadata_alone(item: Raw) -> Raw:
+    """Nothing of what it holds."""
+    return {"metadata": _metadata(item)}
+
+
 def slim_volume(volume: Raw) -> Raw:
     """Of its status the phase alone: the rest is times."""
     phase = (volume.get("status") or {}).get("phase", "")

@@ -7,11 +7,13 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What a quick look says about a set, best first."""
+    """What a quick look says about a set, in the order of what to do first."""
 
+    UNDER_WAY = "under way"
     READY = "ready"
     TO_ACCEPT = "to accept"
     PARTLY = "partly on CSI"
+    LEFT_OVER = "left over"
     BLOCKED = "blocked"
 
 
@@ -31,6 +33,7 @@ class SetRow:
         ready: how many replicas are Ready.
         replicas: how many it should have.
         findings: ids of the checks that stand in the way of the verdict `ready`.
+        left: names of the in-tree volumes that are no replica's: scaled away or released.
         next: the command to type next.
     """
 
@@ -47,6 +50,7 @@ class SetRow:
     replicas: int
     verdict: Verdict
     findings: tuple[str, ...]
+    left: tuple[str, ...]
     next: str
 
 
@@ -71,6 +75,8 @@ class Inventory:
     Attributes:
         csi_classes: the names of the CSI driver's classes.
         csi_class: the one that the sets were looked at for; empty if nobody can tell.
+        sees_migrations: whether migrations that have not ended could be looked for. If not,
+            a set that is away for one has no row.
     """
 
     cluster: str
@@ -78,3 +84,4 @@ class Inventory:
     csi_class: str
     sets: tuple[SetRow, ...]
     loose: tuple[LooseVolume, ...]
+    sees_migrations: bool = True

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 
-from csi_migration.model.inventory import Inventory, LooseVolume, SetRow, Verdict
+from csi_migration.model.inventory import Inventory, SetRow, Verdict
 from csi_migration.report.jsonlines import SCHEMA_VERSION, camel
 from csi_migration.report.style import Paint
 from csi_migration.report.wrapping import WIDTH, labelled
@@ -15,7 +15,8 @@ from csi_migration.report.wrapping import WIDTH, labelled
 _PLAIN = Paint()
 _TITLES = ("STATEFULSET", "VOLUMES", "SIZE", "CLASS", "READY", "VERDICT")
 _GAP = "  "
-_LOOK_FIRST = "A set that is away for a migration has no row: look before you delete any."
+_LOOK_FIRST = "Somebody may still need them: look before you delete any."
+_UNSEEN = "A set that is away for a migration has no row: look before you delete any."
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -33,7 +34,7 @@ def inventory_text(
         if wide:
             lines.append(f"    {row.next}\n")
     table = "".join(lines) if rows else ""
-    parts = (table, _loose(found.loose, width), _summary(found, width))
+    parts = (table, _loose(found, width), _summary(found, width))
     return "\n".join(filter(None, parts))
 
 
@@ -47,6 +48,7 @@ def inventory_json(found: Inventory) -> str:
         "csiClasses": found.csi_classes,
         "csiClass": found.csi_class,
         "sets": sets,
+        "seesMigrations": found.sees_migrations,
         "looseVolumes": [camel(asdict(volume)) for volume in found.loose],
         "summary": {verdict.value: _count(found, verdict) for verdict in Verdict},
     }
@@ -62,7 +64,8 @@ def size(count: int) -> str:
 
 
 def _cells(row: SetRow) -> tuple[str, ...]:
-    reasons = f": {', '.join(row.findings)}" if row.findings else ""
+    told = row.left if row.verdict is Verdict.LEFT_OVER else row.findings
+    reasons = f": {', '.join(told)}" if told else ""
     return (
         f"{row.namespace}/{row.name}",
         _volumes(row),
@@ -88,13 +91,14 @@ def _line(cells: tuple[str, ...], widths: list[int], width: int) -> str:
     return (line if len(line) <= width else f"{line[: width - 3]}...") + "\n"
 
 
-def _loose(volumes: tuple[LooseVolume, ...], width: int) -> str:
+def _loose(found: Inventory, width: int) -> str:
+    volumes, warning = found.loose, _LOOK_FIRST if found.sees_migrations else _UNSEEN
     if not volumes:
         return ""
     by_namespace = Counter(volume.namespace or "(no claim)" for volume in volumes)
     told = ", ".join(f"{name} {count}" for name, count in sorted(by_namespace.items()))
     head = f"{len(volumes)} in-tree volumes belong to no StatefulSet: {told}."
-    return labelled("", f"{head} {_LOOK_FIRST}", width=width)
+    return labelled("", f"{head} {warning}", width=width)
 
 
 def _summary(found: Inventory, width: int) -> str:
@@ -117,8 +121,10 @@ def _count(found: Inventory, verdict: Verdict) -> int:
 
 def _colour(verdict: Verdict, paint: Paint) -> Callable[[str], str]:
     return {
+        Verdict.UNDER_WAY: paint.warning,
         Verdict.READY: paint.good,
         Verdict.TO_ACCEPT: paint.warning,
         Verdict.PARTLY: paint.warning,
+        Verdict.LEFT_OVER: paint.warning,
         Verdict.BLOCKED: paint.bad,
     }[verdict]
