@@ -14,7 +14,7 @@ from csi_migration.decide.manifests import with_handle
 from csi_migration.decide.plan import plan_of
 from csi_migration.decide.sampling import representatives
 from csi_migration.engine.side_by_side import side_by_side
-from csi_migration.kube import Client, ReadFailed, Rejected, Resource, resources
+from csi_migration.kube import AlreadyExists, Client, ReadFailed, Rejected, Resource, resources
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 from csi_migration.model.snapshot import DryRun, Snapshot
@@ -36,12 +36,14 @@ def dry_runs(client: Client, snapshot: Snapshot) -> tuple[DryRun, ...]:
 
 
 def dry_runs_of(client: Client, replica: ReplicaPlan) -> tuple[DryRun, ...]:
-    """The same for the objects of one replica."""
-    return _answers(client, _trials_of(replica))
+    """The same for the objects of one replica, of which an interrupted swap made some."""
+    return _answers(client, _trials_of(replica), may_be_there=True)
 
 
-def _answers(client: Client, trials: Iterator[_Trial]) -> tuple[DryRun, ...]:
-    return tuple(side_by_side(lambda trial: ask(client, *trial), trials))
+def _answers(
+    client: Client, trials: Iterator[_Trial], *, may_be_there: bool = False
+) -> tuple[DryRun, ...]:
+    return tuple(side_by_side(lambda trial: ask(client, *trial, may_be_there=may_be_there), trials))
 
 
 def _trials(plan: MigrationPlan) -> Iterator[_Trial]:
@@ -59,10 +61,14 @@ def _trials_of(replica: ReplicaPlan) -> Iterator[_Trial]:
         yield resources.CLAIMS, _renamed(claim.new_claim_manifest), f"pvc/{claim.name}"
 
 
-def ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> DryRun:
+def ask(
+    client: Client, resource: Resource, manifest: Raw, subject: str, *, may_be_there: bool = False
+) -> DryRun:
     """The server's answer to one object to come.
 
-    A 5xx is an answer as well: so ends a webhook that must be asked and is away
+    Names are looked at after admission and validation: that one is taken says
+    that the object is welcome, if it `may_be_there`. A 5xx is an answer as well:
+    so ends a webhook that must be asked and is away
     (kubernetes: admission/plugin/webhook/validating/dispatcher.go).
 
     Raises:
@@ -72,6 +78,8 @@ def ask(client: Client, resource: Resource, manifest: Raw, subject: str) -> DryR
     try:
         returned = client.create(resource, manifest, namespace, dry_run=True)
     except (Rejected, ReadFailed) as error:
+        if may_be_there and isinstance(error, AlreadyExists):
+            return DryRun(subject, accepted=True)
         if error.status is None:  # no answer at all
             raise
         return DryRun(subject, accepted=False, message=error.details or error.message)

@@ -1,0 +1,159 @@
+"""What is looked at again before a replica leaves, and what is not listed for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from csi_migration.decide.plan import plan_of
+from csi_migration.engine.recheck import Recheck, attachment_name
+from csi_migration.engine.run import Options, Run
+from csi_migration.kube import AlreadyExists, Forbidden, Resource, resources
+from csi_migration.model.disk import DiskPath
+from csi_migration.model.snapshot import Snapshot
+from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
+from tests.unit import snapshots
+from tests.unit.memory_cluster import MemoryCluster, Raw
+
+FOUND = snapshots.look(1)
+PATH = "[ds] kubevols/disk-1.vmdk"
+
+
+class Cluster(MemoryCluster):
+    """Lists as well, and tries objects; `answers` are errors by plural."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[str] = []
+        self.tried: list[str] = []
+        self.answers: dict[str, Exception] = {}
+
+    def allowed(self, *_: object) -> bool:
+        return True
+
+    def list(self, resource: Resource, _namespace: str | None = None, **_: object) -> list[Raw]:
+        self.listed.append(resource.plural)
+        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+
+    def create(
+        self,
+        resource: Resource,
+        body: Raw,
+        namespace: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Raw:
+        assert dry_run, f"{resource.plural} {namespace} was to be made"
+        self.tried.append(resource.plural)
+        if error := self.answers.get(resource.plural):
+            raise error
+        return body
+
+
+class Disks:
+    """One disk, on the VM of its node."""
+
+    def hardware(self) -> Hardware:
+        device = Attachment("vm-1", PATH, "sharingNone", "persistent", "", (), "", "fcd-1", True)
+        return Hardware((device,), (), {"42ab": NodeMachine("vm-7", "vm-1", "vmx-19")})
+
+    def locate_all(self, paths: Any) -> dict[DiskPath, Any]:
+        return dict.fromkeys(paths, FOUND.file)
+
+    def find(self, *_: object) -> Any:
+        return FOUND.disk
+
+    def seeing_uuids(self, _: object) -> frozenset[str]:
+        return frozenset()
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster()
+    named = snapshots.attachment("pvc-1")
+    named["metadata"]["name"] = attachment_name(PATH, "node-1")
+    record = {"volumepath": PATH, "volumeid": "fcd-1"}
+    for resource, item in (
+        (resources.STATEFULSETS, snapshots.statefulset()),
+        (resources.PODS, snapshots.pod(1)),
+        (resources.CLAIMS, snapshots.claim(1)),
+        (resources.VOLUMES, snapshots.volume(1)),
+        (resources.NAMESPACES, {"metadata": snapshots.metadata("shop")}),
+        (resources.NODES, snapshots.node("node-1", providerID="vsphere://42AB")),
+        (resources.CSI_NODES, snapshots.csi_node("node-1")),
+        (resources.CSI_DRIVERS, snapshots.csi_driver()),
+        (resources.VOLUME_ATTACHMENTS, named),
+        (resources.VOLUME_MIGRATIONS, {"metadata": {"name": "fcd-1"}, "spec": record}),
+        *((resources.STORAGE_CLASSES, one) for one in snapshots.healthy().classes.values()),
+    ):
+        made.put(resource, item)
+    return made
+
+
+def of(replicas: int) -> Snapshot:
+    found, ordinals = snapshots.healthy(), range(replicas)
+    return replace(
+        found,
+        statefulset=snapshots.changed(found.statefulset, "spec/replicas", replicas),
+        pods={o: snapshots.pod(o) for o in ordinals},
+        claims={f"data-web-{o}": snapshots.claim(o) for o in ordinals},
+        volumes={f"pvc-{o}": snapshots.volume(o) for o in ordinals},
+        disks={f"data-web-{o}": snapshots.look(o) for o in ordinals},
+    )
+
+
+def objections(cluster: Cluster, replicas: int = 2) -> list[str]:
+    """Against web-1, of a set of so many."""
+    plan = plan_of(of(replicas))
+    session = SimpleNamespace(about=SimpleNamespace(api_version="8.0.3.0"))
+    systems = SimpleNamespace(client=cluster, disks=Disks(), session=session)
+    run = cast(Run, SimpleNamespace(systems=systems, plan=plan, options=Options()))
+    return list(Recheck(run).objections(next(r for r in plan.replicas if r.ordinal == 1)))
+
+
+def test_neither_attachments_nor_records_of_the_cluster_are_listed(cluster: Cluster) -> None:
+    assert objections(cluster) == []
+    assert not {"volumeattachments", "cnsvspherevolumemigrations"} & set(cluster.listed)
+
+
+def test_an_attachments_error_is_seen_whatever_its_name(cluster: Cluster) -> None:
+    broken = snapshots.attachment("pvc-1") | {"status": {"detachError": {"message": "stuck"}}}
+    del cluster.objects["volumeattachments", attachment_name(PATH, "node-1")]
+    cluster.put(resources.VOLUME_ATTACHMENTS, broken)
+    assert "stuck" in " ".join(objections(cluster))
+
+
+def test_the_name_of_an_attachment_is_the_servers() -> None:
+    """As kube-controller-manager 1.34 made it."""
+    path = "[vsanDatastore] kubevols/kubernetes-dynamic-pvc-d1ef262a-ab05-4d1b-84ec-6dd1c1a3d3f8"
+    assert attachment_name(f"{path}.vmdk", "node-3") == (
+        "csi-85080f3caf6f96fba1f90f83dcf2f6d898c119838bb83994b181a0abc852d6ea"
+    )
+
+
+def test_a_record_that_names_another_disk_keeps_the_replica_here(cluster: Cluster) -> None:
+    wrong = {"volumepath": PATH, "volumeid": "fcd-9"}
+    cluster.put(resources.VOLUME_MIGRATIONS, {"metadata": {"name": "fcd-1"}, "spec": wrong})
+    assert "[disks-catalog]" in " ".join(objections(cluster))
+
+
+def test_each_replica_of_a_large_set_is_tried_before_it_leaves(cluster: Cluster) -> None:
+    assert objections(cluster, replicas=60) == []
+    assert sorted(cluster.tried) == ["persistentvolumeclaims", "persistentvolumes", "pods"]
+    cluster.answers["pods"] = Forbidden("no", status=403, details="not on Fridays")
+    (objection,) = objections(cluster, replicas=60)
+    assert "not on Fridays" in objection
+    assert "[dry-runs]" in objection
+
+
+def test_a_small_set_was_tried_as_a_whole(cluster: Cluster) -> None:
+    assert objections(cluster, replicas=2) == []
+    assert cluster.tried == []
+
+
+def test_a_volume_that_an_interrupted_swap_made_is_no_objection(cluster: Cluster) -> None:
+    cluster.answers["persistentvolumes"] = AlreadyExists("it is there", status=409)
+    assert objections(cluster, replicas=60) == []
