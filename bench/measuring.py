@@ -59,8 +59,8 @@ def run(command: list[str]) -> Cost:
         seconds = time.monotonic() - begun
         printed.seek(0)
         return Cost(
-            seconds=round(seconds, 2),
-            processor_seconds=round(used.ru_utime + used.ru_stime, 2),
+            seconds=round(seconds, 3),
+            processor_seconds=round(used.ru_utime + used.ru_stime, 3),
             peak_megabytes=round(used.ru_maxrss / 1024),
             exit_code=process.returncode,
             printed=printed.read(),

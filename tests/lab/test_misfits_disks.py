@@ -123,19 +123,30 @@ def device(mode: str = "independent_persistent", *, more: str = "") -> Plant:
     return retold(rewrite)
 
 
-def machine(old: bytes, new: bytes, *, where: bytes = b"", name: str = "") -> Plant:
-    """What vCenter says of the replica's node's VM, or of another, in answers with `where`."""
+def machine(old: bytes, new: bytes, *, name: str = "") -> Plant:
+    """What vCenter says of the replica's node's VM, or of another."""
 
     def rewrite(made: Trial) -> Rewrite:
         called = f">{name or made.pods()[POD]['spec']['nodeName']}<".encode()
 
         def retell(match: re.Match[bytes]) -> bytes:
             one = match[0]
-            return one.replace(old, new) if called in one and where in one else one
+            return one.replace(old, new) if called in one else one
 
         return lambda body: re.sub(rb"<objects>.*?</objects>", retell, body, flags=re.DOTALL)
 
     return retold(rewrite)
+
+
+def as_another_machine(made: Trial) -> Rewrite:
+    """The VM with the disk bears name and uuid of one that is no node, and that one its."""
+    name = made.pods()[POD]["spec"]["nodeName"]
+    (own,) = [one for one in vcenter.nodes("user") if one["name"] == name]
+    other = vcenter.nodes("admin")[0]
+    swaps = {f">{own[key]}<": f">{other[key]}<" for key in ("name", "uuid")}
+    swaps |= {new: old for old, new in swaps.items()}
+    either = re.compile("|".join(swaps).encode())
+    return lambda body: either.sub(lambda found: swaps[found[0].decode()].encode(), body)
 
 
 @contextmanager
@@ -309,17 +320,14 @@ MISFITS = [
     misfit("disks-size unsaid", retold(of_unsaid_capacity)),
     misfit("disks-kept", said(b"<keepAfterDeleteVm>true<", b"<keepAfterDeleteVm>false<")),
     misfit("disks-encrypted", device(more="<keyId><keyId>key-1</keyId></keyId>")),
-    misfit(
-        "disks-held-here another VM",
-        machine(b'type="VirtualMachine">', b'type="VirtualMachine">other-', where=DEVICES),
-    ),
+    misfit("disks-held-here another VM", retold(as_another_machine)),
     misfit(
         "machines-readable",
         machine(DEVICES, b"<name>config.hardware.memoryMB</name>", name="admin-node-1"),
     ),
     misfit("disks-catalog record", record_of_another_disk),
     misfit("machine-hardware", machine(b">vmx-19<", b">vmx-13<")),
-    misfit("machine-disk-uuid", machine(b"disk.EnableUUID", b"disk.Other")),
+    misfit("machine-disk-uuid", said(b"disk.EnableUUID", b"disk.Other")),
     misfit("volume-paths second volume", beside(second_volume)),
     misfit("volume-paths inline", beside(inline_pod)),
     misfit("vcenter-privileges", lacking),

@@ -206,6 +206,19 @@ def test_registering_twice_gives_the_same_disk(disks: Disks, path: DiskPath) -> 
     assert disks.find(file, expected_id="no-such-id") == found
 
 
+def test_a_registration_does_not_make_the_catalog_be_listed_again(
+    lab: Lab, disks: Disks, path: DiskPath
+) -> None:
+    file = disks.locate(path)
+    assert disks.find(file) is None
+    before = len(calls(lab, "ListVStorageObject"))
+    disk_id = disks.register(file, "data-web-0")
+    found = disks.find(file)
+    assert found is not None
+    assert found.id == disk_id
+    assert len(calls(lab, "ListVStorageObject")) == before
+
+
 def test_a_disk_is_found_by_the_id_that_is_expected(lab: Lab, disks: Disks, path: DiskPath) -> None:
     file = disks.locate(path)
     disk_id = disks.register(file, "data-web-0")

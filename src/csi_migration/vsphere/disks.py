@@ -133,7 +133,8 @@ class Disks:
             raise ValueError(f"an FCD must not be called {_ORPHAN_PREFIX}…: {name}")
         url = files.url(self._session.host, self._session.port, file)
         manager = self._session.content.vStorageObjectManager
-        self._catalogs.pop(file.datastore_id, None)
+        # What becomes of the disk is unknown until the answer.
+        catalog = self._catalogs.pop(file.datastore_id, None)
         try:
             made = self._session.write(
                 lambda: manager.RegisterDisk(url, name),
@@ -145,7 +146,10 @@ class Disks:
             return str(fault.name)
         except vmodl.fault.InvalidArgument as fault:
             raise _refused(self._session.host, file, url, fault) from fault
-        return str(made.config.id.id)
+        disk_id = str(made.config.id.id)
+        if catalog is not None:  # to list it anew costs a call for each disk in it
+            self._catalogs[file.datastore_id] = catalog | {file.path: disk_id}
+        return disk_id
 
     def retrieve(self, datastore_id: str, disk_id: str) -> Disk | None:
         """The FCD of that id, or None if the datastore's catalog has none."""

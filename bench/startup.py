@@ -1,0 +1,39 @@
+"""`python -m bench.startup`: how long `--help` and `--version` take, with compiled bytecode."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.measuring import run
+from lab.demo import tool
+
+_SOURCE = Path(__file__).parents[1] / "src"
+_COMMANDS = (("--version",), ("--help",), ("preflight", "--help"), ("rolling-migration", "--help"))
+
+
+def main() -> int:
+    """Print one JSON object: medians in milliseconds, of wall and processor, by command."""
+    parser = argparse.ArgumentParser(prog="python -m bench.startup", description=__doc__)
+    parser.add_argument("--times", type=int, default=15)
+    options = parser.parse_args()
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(_SOURCE)], check=True)
+    print(json.dumps({" ".join(each): _median(each, options.times) for each in _COMMANDS}))
+    return 0
+
+
+def _median(arguments: tuple[str, ...], times: int) -> dict[str, int]:
+    command = [str(tool()), *arguments]
+    run(command)  # the files are read from disk once
+    costs = [run(command) for _ in range(times)]
+    wall = statistics.median(cost.seconds for cost in costs)
+    processor = statistics.median(cost.processor_seconds for cost in costs)
+    return {"wall": round(1000 * wall), "processor": round(1000 * processor)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
