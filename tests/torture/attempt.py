@@ -155,7 +155,7 @@ class Attempt:
             yield from marks(self.patient.world())
         yield from trial.report().problems()
         together = max(len(trial.workload.pod_names) - len(s.ready) for s in trial.observer.samples)
-        if together > 1:
+        if together > self.patient.scenario.at_once:
             yield f"{together} replicas were away at the same time"
 
     def _end(self) -> State:

@@ -38,7 +38,7 @@ class Baseline:
 def from_record(record: dict[str, Any]) -> Baseline:
     """The baseline that was recorded."""
     writes = [Signature(**each) for each in record["traffic"]["writes"]]
-    traffic = Traffic(writes, record["traffic"]["reads"])
+    traffic = Traffic(writes, record["traffic"]["reads"], record["traffic"]["watches"])
     return Baseline(record["scenario"], traffic, Ends(**record["ends"]))
 
 
@@ -55,7 +55,8 @@ def learn(bench: Bench, scenario: str) -> Baseline:
         if ended.exit_code != DONE or patient.trial.report().problems():
             raise Unsound(f"{case}: {ended.account()}\n{patient.trial.report().problems()}")
         migrated = _quiet(patient)
-    traffic = Traffic(ended.meter.of("w"), len(ended.meter.of("r")))
+    of = ended.meter.of
+    traffic = Traffic(of("w"), len(of("r")), len(of("v")))
     return Baseline(scenario, traffic, Ends(original, migrated))
 
 

@@ -113,6 +113,7 @@ class Patient:
         options = tool_options(between.kubeconfig, self.trial.workload)
         config = ["--vcenter-config", str(between.vcenter_config)]
         quick = ["--soak-seconds", "0", "--window", self.scenario.window, "--yes"]
+        quick += ["--max-unavailable", str(self.scenario.at_once)]
         return [*begin, *options, *config, *where, *quick]
 
 

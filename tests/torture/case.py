@@ -17,7 +17,7 @@ from tests.torture.signature import Kind
 
 Command = Literal["all", "resume", "rollback"]
 
-_STAGE = re.compile(r"(all|resume|rollback)(?:(?<=back)-(\d+))?(?:@([wrt])([1-9]\d*)=([\w-]+))?")
+_STAGE = re.compile(r"(all|resume|rollback)(?:(?<=back)-(\d+))?(?:@([wrtv])([1-9]\d*)=([\w-]+))?")
 
 
 @dataclass(frozen=True, slots=True)

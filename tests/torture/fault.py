@@ -46,7 +46,7 @@ class Fault(Enum):
         if self is Fault.ANSWER_410:
             return signature.is_watch
         if self is Fault.ANSWER_409:
-            return signature.api == "kubernetes" and signature.kind != "r"
+            return signature.api == "kubernetes" and signature.kind in ("w", "t")
         return signature.api == "kubernetes" or self is not Fault.ANSWER_429
 
 

@@ -18,6 +18,7 @@ AFTER_A_KILL: tuple[Command, ...] = ("resume", "rollback")
 READS_SAMPLED = 40
 # One that sets an annotation and one that takes it off; many a run needs none.
 TOUCHES = 2
+WATCHES_SAMPLED = 20
 TWO_FAULTS_SAMPLED = 60
 ONE_REPLICA_SAMPLED = 30
 
@@ -28,6 +29,7 @@ class Traffic:
 
     writes: Sequence[Signature]
     reads: int
+    watches: int = 0
 
 
 def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
@@ -42,6 +44,7 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
         # Drawn last: what was drawn by a seed before these were there is still drawn by it.
         _faults_later(scenario, traffic, chance),
         _one_replica(scenario, len(traffic.writes), chance),
+        _watches(scenario, traffic.watches, chance),
     )
     return list(dict.fromkeys(found))
 
@@ -85,6 +88,16 @@ def _reads(scenario: str, reads: int, chance: random.Random) -> Iterable[Case]:
     for _ in range(READS_SAMPLED):
         fault = chance.choice([*KILLS, *(each for each in FAULTS if _suits_reads(each))])
         strike = Strike("r", chance.randint(1, reads), fault)
+        command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
+        yield _case(scenario, strike, command)
+
+
+def _watches(scenario: str, watches: int, chance: random.Random) -> Iterable[Case]:
+    """How many there are is a matter of time."""
+    suits = [fault for fault in FAULTS if fault is not Fault.ANSWER_409]
+    for _ in range(WATCHES_SAMPLED if watches else 0):
+        fault = chance.choice([*KILLS, *suits])
+        strike = Strike("v", chance.randint(1, watches), fault)
         command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
         yield _case(scenario, strike, command)
 

@@ -10,10 +10,13 @@ from lab.manifests import Workload
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A StatefulSet and how it is migrated; `fields` are those of Workload."""
+    """A StatefulSet and how it is migrated, `at_once` so many replicas; `fields` are those
+    of Workload.
+    """
 
     name: str
     window: str = "replica"
+    at_once: int = 1
     fields: dict[str, Any] = field(default_factory=dict)
 
     def workload(self, namespace: str) -> Workload:
@@ -22,6 +25,7 @@ class Scenario:
 
 
 _THREE: dict[str, Any] = {"replicas": 3, "claims": ("data", "logs"), "origin": "by-path"}
+_PAIRS: dict[str, Any] = {"replicas": 3, "pod_management": "Parallel", "max_unavailable": 2}
 
 # Unless it says otherwise, the old volumes' reclaim policy is Delete.
 SCENARIOS = {
@@ -33,5 +37,6 @@ SCENARIOS = {
         Scenario("two-run", "run", fields={"replicas": 2, "origin": "registered"}),
         Scenario("three", fields=_THREE),
         Scenario("three-run", "run", fields=_THREE),
+        Scenario("pairs", at_once=2, fields=_PAIRS),
     )
 }

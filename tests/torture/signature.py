@@ -12,8 +12,8 @@ from tests.lab import soap
 from tests.lab.proxy import Request
 
 Api = Literal["kubernetes", "vcenter"]
-# write, read, touch
-Kind = Literal["w", "r", "t"]
+# write, read, touch, watch
+Kind = Literal["w", "r", "t", "v"]
 
 VCENTER_WRITES = ("RegisterDisk", "SetVStorageObjectControlFlags")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -31,7 +31,7 @@ class Signature:
         name: the object's, or the path or id that a call to vCenter is about.
         kind: a write may change what the next request sees. A touch is a patch of a
             claim, which is there to wake its controller: how many it takes is a
-            matter of time, so they are numbered apart.
+            matter of time, so they are numbered apart, and so are watches.
         is_watch: whether its answer goes on.
     """
 
@@ -105,7 +105,9 @@ def _name_in(body: bytes) -> str:
 
 
 def _kind(verb: str, resource: str) -> Kind:
-    if verb in ("get", "list", "watch") or resource == "selfsubjectaccessreviews":
+    if verb == "watch":
+        return "v"
+    if verb in ("get", "list") or resource == "selfsubjectaccessreviews":
         return "r"
     if (verb, resource) == ("update", "leases"):
         return "r"  # how often a Lease is renewed is a matter of time alone

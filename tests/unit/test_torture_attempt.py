@@ -37,6 +37,7 @@ class Scripted:
         self.says = ""
         self.stands = [{"StatefulSet web": "1"}]
         self.elsewhere = 0
+        self.scenario = SimpleNamespace(at_once=1)
         kept = {"second_writers": 0, "io_errors": 0, "broken_starts": 0, "disks_deleted": []}
         lost = Report(**{"claims": [], **kept, **report})
         self.samples = [Sample(0, frozenset({"web-0", "web-1"}))]
@@ -204,6 +205,13 @@ def test_two_replicas_away_at_once_fail() -> None:
     patient.samples.append(Sample(1, frozenset()))
     made = tried(f"{KILL},resume", patient)
     assert made.problems == ["2 replicas were away at the same time"]
+
+
+def test_as_many_may_be_away_as_are_swapped_at_once() -> None:
+    patient = Scripted([-9, 0], MIGRATED)
+    patient.scenario = SimpleNamespace(at_once=2)
+    patient.samples.append(Sample(1, frozenset()))
+    assert tried(f"{KILL},resume", patient).problems == []
 
 
 def test_without_the_command_only_the_bytes_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:

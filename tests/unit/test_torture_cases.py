@@ -21,7 +21,7 @@ WATCH = Signature("kubernetes", "watch", "pods")
 FOUND = cases("one", Traffic([POD, DISK], 9), "seed")
 
 strikes = st.builds(
-    Strike, st.sampled_from(["w", "r", "t"]), st.integers(1, 999), st.sampled_from(Fault)
+    Strike, st.sampled_from(["w", "r", "t", "v"]), st.integers(1, 999), st.sampled_from(Fault)
 )
 stages = st.builds(
     Stage, st.sampled_from(["all", "resume", "rollback"]), st.none() | strikes
@@ -73,7 +73,7 @@ def test_every_write_meets_every_fault_that_makes_sense_for_it() -> None:
         and case.stages[0].strike.kind == "w"
         and not case.kills
     )
-    # Nobody watches here; vCenter knows neither conflicts nor "too many requests".
+    # Neither is a watch; vCenter knows neither conflicts nor "too many requests".
     assert met == {1: len(FAULTS) - 1, 2: len(FAULTS) - 3}
 
 
@@ -81,6 +81,17 @@ def test_reads_and_pairs_are_drawn_by_the_seed_alone() -> None:
     traffic = Traffic([POD, DISK], 9)
     assert cases("one", traffic, "seed") == FOUND
     assert cases("one", traffic, "other") != FOUND
+
+
+def test_watches_meet_kills_and_faults_of_their_own() -> None:
+    found = cases("one", Traffic([POD, DISK], 9, watches=50), "seed")
+    struck = [each.stages[0].strike for each in found[len(FOUND) :]]
+    faults = {strike.fault for strike in struck if strike and strike.kind == "v"}
+
+    assert len(struck) == len([strike for strike in struck if strike and strike.number <= 50])
+    assert faults & set(KILLS)
+    assert faults - set(KILLS)
+    assert Fault.ANSWER_409 not in faults
 
 
 def test_pairs_go_forwards_and_back_again() -> None:
