@@ -40,7 +40,7 @@ class Options:
     replicas: int = 3
     claims: int = 1
     soak: float = 1
-    mebibytes: int = 1024
+    mebibytes: int = 512
     sizes: tuple[int, ...] = (6,)
     large: int = 0
 
