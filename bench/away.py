@@ -23,7 +23,7 @@ class Span:
     def seconds(self) -> float:
         return self.ended - self.began
 
-    def shared(self, other: Span) -> float:
+    def overlap(self, other: Span) -> float:
         """Seconds that both have in common."""
         return max(0.0, min(self.ended, other.ended) - max(self.began, other.began))
 
@@ -156,8 +156,8 @@ def _last(seen: Sequence[Seen], within: Span, what: Callable[[Seen], bool]) -> f
 def _with_windows(found: list[Absence], away: list[Span]) -> list[Absence]:
     shares = [0.0] * len(found)
     for window in away:
-        best = max(range(len(found)), key=lambda at: window.shared(found[at].span), default=None)
-        if best is not None and window.shared(found[best].span):
+        best = max(range(len(found)), key=lambda at: window.overlap(found[at].span), default=None)
+        if best is not None and window.overlap(found[best].span):
             shares[best] += window.seconds
     return [
         Absence(one.pod, one.span, one.phases, share)
