@@ -62,6 +62,14 @@ def test_a_large_set_is_compared_with_as_many_sets_of_one() -> None:
     assert ratios(measured, DELAYS, OPTIONS)["wall_100_over_linear"] == 1.02
 
 
+def test_a_smaller_set_says_nothing_of_a_hundred_replicas() -> None:
+    measured = found()
+    measured.by_size = {1: run(wall=10), 20: run(wall=210, replicas=20)}
+    told = ratios(measured, DELAYS, Options(runs=1, replicas=1, large=20))
+    assert told["wall_over_linear"] == 1.05
+    assert told["wall_100_over_linear"] is None
+
+
 def test_what_was_not_measured_is_null() -> None:
     told = ratios(Found(), DELAYS, OPTIONS)
     assert set(told) >= {goal.ratio for goal in GOALS}
