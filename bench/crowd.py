@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from lab.manifests import Workload
 
 _WRITERS = 12
 _OF_THE_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
+_PODS_PER_NAMESPACE = 500
 DISKS_PER_NODE = 50
 
 
@@ -58,6 +60,16 @@ class _First:
     attachments: dict[str, Object]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a copy goes; `claims` are the templates of its claims."""
+
+    namespace: str
+    pod: str
+    claims: tuple[str, ...]
+    node: Node
+
+
 class Crowd:
     """Copies of the first replica of a set.
 
@@ -68,92 +80,73 @@ class Crowd:
         self._client, self._work = client, work
         self._replicas, self._others = replicas, others
         self._first = _first(client, work)
+        self._placed = 0
         self.disks: list[Disk] = []
 
     def gather(self) -> None:
         """Write all of it into the API server; the set claims to have the replicas."""
-        names = [f"{self._work.name}-{ordinal}" for ordinal in range(1, self._replicas)]
-        spaces = [f"crowd-{number}" for number in range(-(-self._others // 500))]
+        places = [*self._of_the_set(), *self._of_others()]
+        spaces = sorted({each.namespace for each in places} - {self._work.namespace})
+        nodes = {each.node.name: each.node for each in places}
         with ThreadPoolExecutor(_WRITERS) as pool:
             list(pool.map(self._client.create, map(_namespace, spaces)))
             list(pool.map(self._client.create, map(_account, spaces)))
-            own = [
-                (self._work.namespace, name, self._work.claims, self._node(len(self._work.claims)))
-                for name in names
-            ]
-            rest = [
-                (spaces[number // 500], f"other-{number}", self._work.claims[:1], self._node(1))
-                for number in range(self._others)
-            ]
-            list(pool.map(self._create_node, {node.name: node for *_, node in own + rest}.values()))
-            list(pool.map(lambda made: self._replica(*made), own + rest))
+            list(pool.map(self._create_node, nodes.values()))
+            list(pool.map(self._replica, places))
         self._scale()
 
-    @property
-    def nodes(self) -> list[Node]:
-        """Every node that holds a disk."""
-        return list({disk.node.name: disk.node for disk in self.disks}.values())
+    def _of_the_set(self) -> Iterator[_Place]:
+        claims = self._work.claims
+        for ordinal in range(1, self._replicas):
+            pod = f"{self._work.name}-{ordinal}"
+            yield _Place(self._work.namespace, pod, claims, self._node(len(claims)))
 
-    _placed = 0
+    def _of_others(self) -> Iterator[_Place]:
+        for number in range(self._others):
+            namespace = f"crowd-{number // _PODS_PER_NAMESPACE}"
+            yield _Place(namespace, f"other-{number}", self._work.claims[:1], self._node(1))
 
     def _node(self, disks: int) -> Node:
         node = Node.numbered(self._placed // DISKS_PER_NODE)
         self._placed += disks
         return node
 
-    def _replica(self, namespace: str, pod: str, claims: tuple[str, ...], node: Node) -> None:
-        for template in claims:
-            self._claim(namespace, f"{template}-{pod}", template, node)
-        body = _anew(self._first.pod, pod, namespace)
-        body["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = pod
-        body["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = pod.rpartition("-")[2]
-        if namespace != self._work.namespace:
-            del body["metadata"]["labels"], body["metadata"]["ownerReferences"]
-        body["spec"] |= {"nodeName": node.name, "hostname": pod}
-        kept = []
-        for volume in body["spec"]["volumes"]:
-            claim = volume.get("persistentVolumeClaim")
-            if claim and volume["name"] in claims:
-                claim["claimName"] = f"{volume['name']}-{pod}"
-            if not claim or volume["name"] in claims:
-                kept.append(volume)
-        body["spec"]["volumes"] = kept
-        mounted = {volume["name"] for volume in kept}
-        for container in body["spec"]["containers"]:
-            container["volumeMounts"] = [
-                mount for mount in container["volumeMounts"] if mount["name"] in mounted
-            ]
+    def _replica(self, place: _Place) -> None:
+        for template in place.claims:
+            self._claim(place, template)
+        body = _anew(self._first.pod, place.pod, place.namespace)
+        metadata, spec = body["metadata"], body["spec"]
+        if place.namespace == self._work.namespace:
+            metadata["labels"]["statefulset.kubernetes.io/pod-name"] = place.pod
+            metadata["labels"]["apps.kubernetes.io/pod-index"] = place.pod.rpartition("-")[2]
+        else:
+            del metadata["labels"], metadata["ownerReferences"]
+        spec |= {"nodeName": place.node.name, "hostname": place.pod}
+        spec["volumes"] = list(_volumes(spec["volumes"], place))
+        _unmount_others(spec)
         self._create(body)
 
-    def _claim(self, namespace: str, name: str, template: str, node: Node) -> None:
-        first = f"{template}-{self._work.name}-0"
+    def _claim(self, place: _Place, template: str) -> None:
+        first, name = f"{template}-{self._work.name}-0", f"{template}-{place.pod}"
         uid, disk_id = str(uuid4()), str(uuid4())
         path = f"[{self._work.datastore}] {self._work.folder}/kubernetes-dynamic-pvc-{uid}.vmdk"
-        volume_name = f"pvc-{uid}"
-        claim = _anew(self._first.claims[first], name, namespace)
-        claim["spec"]["volumeName"] = volume_name
-        made = self._create(claim)
-        volume = _anew(self._first.volumes[first], volume_name)
+        claim = _anew(self._first.claims[first], name, place.namespace)
+        claim["spec"]["volumeName"] = f"pvc-{uid}"
+        volume = _anew(self._first.volumes[first], f"pvc-{uid}")
         volume["spec"]["vsphereVolume"]["volumePath"] = path
-        volume["spec"]["claimRef"] = {
-            **volume["spec"]["claimRef"],
-            "name": name,
-            "namespace": namespace,
-            "uid": made["metadata"]["uid"],
-            "resourceVersion": made["metadata"]["resourceVersion"],
-        }
+        volume["spec"]["claimRef"] |= _reference(self._create(claim))
         self._create(volume)
         record = _anew(self._first.records[first], disk_id)
         record["spec"] |= {"volumeid": disk_id, "volumepath": path}
         self._create(record)
-        attachment = _anew(self._first.attachments[first], f"csi-{uid}")
-        attachment["spec"] |= {
-            "nodeName": node.name,
-            "source": {"persistentVolumeName": volume_name},
-        }
-        attachment["metadata"]["annotations"] = {"csi.alpha.kubernetes.io/node-id": node.uuid}
-        self._create(attachment)
-        self.disks.append(Disk(disk_id, path, name, namespace, node))
+        self._attach(self._first.attachments[first], uid, place.node)
+        self.disks.append(Disk(disk_id, path, name, place.namespace, place.node))
+
+    def _attach(self, first: Object, uid: str, node: Node) -> None:
+        body = _anew(first, f"csi-{uid}")
+        body["spec"] |= {"nodeName": node.name, "source": {"persistentVolumeName": f"pvc-{uid}"}}
+        body["metadata"]["annotations"] = {"csi.alpha.kubernetes.io/node-id": node.uuid}
+        self._create(body)
 
     def _create_node(self, node: Node) -> None:
         body = _renamed(self._client.get("Node", "node-1"), "node-1", node.name)
@@ -190,6 +183,27 @@ class Crowd:
         status["observedGeneration"] = scaled["metadata"]["generation"]
         patch = {"status": status}
         self._client.patch("StatefulSet", name, patch, namespace, subresource="status")
+
+
+def _volumes(volumes: list[Object], place: _Place) -> Iterator[Object]:
+    """Without those of claims that the copy has not."""
+    for volume in volumes:
+        claim = volume.get("persistentVolumeClaim")
+        if not claim:
+            yield volume
+        elif volume["name"] in place.claims:
+            yield volume | {"persistentVolumeClaim": {"claimName": f"{volume['name']}-{place.pod}"}}
+
+
+def _unmount_others(spec: Object) -> None:
+    there = {volume["name"] for volume in spec["volumes"]}
+    for container in spec["containers"]:
+        mounts = container["volumeMounts"]
+        container["volumeMounts"] = [mount for mount in mounts if mount["name"] in there]
+
+
+def _reference(claim: Object) -> Object:
+    return {key: claim["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")}
 
 
 def _first(client: Cluster, work: Workload) -> _First:
