@@ -61,10 +61,10 @@ fuzz: $(STAMP) ## Try StatefulSets at random: migrated whole, or refused for wha
 		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
 
 # make bench [RUNS=n] [JSON=FILE] [PICTURE=FILE] [DELAYS=name=seconds,...] [REPLICAS=100] [SET=n]
-#     [CLAIMS=n] [SIZE=MiB] [SIZES=n,m] [SOAK=seconds]
+#     [CLAIMS=n] [SIZE=MiB] [SIZES=n,m] [SOAK=seconds] [AT_ONCE=1,2,4,8] [MANY=40]
 bench: $(STAMP) ## Measure the tool beside a plain restart, a runbook and copying (10 minutes)
-	$(BIN)/python -m bench $(foreach option,RUNS JSON PICTURE DELAYS REPLICAS SET CLAIMS SIZE SIZES SOAK,\
-		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
+	$(BIN)/python -m bench $(foreach option,RUNS JSON PICTURE DELAYS REPLICAS SET CLAIMS SIZE SIZES \
+		SOAK AT_ONCE MANY,$(if $($(option)),--$(shell tr A-Z_ a-z- <<<$(option)) '$($(option))'))
 
 docs: $(STAMP) ## Write docs/checks.md anew from the checks themselves
 	$(BIN)/statefulset-csi-migration-tool checks -o markdown >docs/checks.md

@@ -47,6 +47,8 @@ def _measure(asked: argparse.Namespace) -> int:
         asked.size,
         asked.sizes,
         asked.replicas,
+        asked.at_once,
+        asked.many,
     )
     starts = experiment.starts()
     with (
@@ -89,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=usual.mebibytes, help="MiB that `copy` copies per volume")
     add("--sizes", type=_numbers, default=usual.sizes, help="of further sets: calls per replica")
     add("--replicas", type=int, default=usual.large, help="of one large set; about 12 s each")
+    add("--at-once", type=_numbers, default=usual.at_once, help="--max-unavailable, run by run")
+    add("--many", type=int, default=usual.many, help="replicas of the sets of --at-once")
     add("--delays", type=given, default=given(""), help="NAME=SECONDS,… in place of the table's")
     add("--json", type=Path, help="write everything there")
     add("--picture", type=Path, help="write the timeline there (default: beside the JSON)")

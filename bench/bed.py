@@ -64,6 +64,10 @@ class Bed:
         with ThreadPoolExecutor(_MAKERS) as pool:
             list(pool.map(self._make, workloads))
 
+    def clear(self, workload: Workload) -> None:
+        """Take a set away, so that its disks leave the nodes."""
+        lab_workload.clear(self.layout, self.user, workload.namespace)
+
     def watched(
         self, workload: Workload, by: str, method: Callable[[Workload], Usage | None]
     ) -> Run:

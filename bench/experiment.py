@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench import copying, floor, runbook, tool
 from bench.bed import Bed, Run
+from bench.startup import milliseconds
 from bench.tool import TOOL_USER, Waiting
 from bench.usage import Usage
 from lab.manifests import Workload
@@ -18,6 +19,7 @@ FLOOR, RUNBOOK, COPY = "floor: delete pod", "runbook", "copy"
 # In this order, again and again: what changes on the machine meanwhile meets all of them.
 METHODS = (FLOOR, RUNBOOK, COPY, REPLICA, WHOLE_RUN)
 WAITING_SECONDS = 8.0
+_STARTS = 9
 
 Method = Callable[[Workload], Usage | None]
 
@@ -34,6 +36,7 @@ class Options:
         mebibytes: what `copy` copies for each volume.
         sizes: of further sets that the tool migrates, for the calls per replica.
         large: replicas of one large set, compared with a set of one; 0 for none.
+        at_once: of a set of `many` replicas, how many the tool swaps at once, run by run.
     """
 
     runs: int = 2
@@ -43,6 +46,8 @@ class Options:
     mebibytes: int = 512
     sizes: tuple[int, ...] = (6,)
     large: int = 0
+    at_once: tuple[int, ...] = ()
+    many: int = 40
 
 
 @dataclass(slots=True)
@@ -52,19 +57,22 @@ class Found:
     Attributes:
         runs: by method.
         by_size: runs of the tool on sets of other sizes, by their number of replicas.
+        at_once: runs on `many` replicas, by the number that was swapped at once.
+        starts: medians in milliseconds of `wall` and `processor`, by option.
         loads: the machine's load average (1 minute) before each run.
     """
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
     by_size: dict[int, Run] = field(default_factory=dict)
     waiting: Waiting | None = None
-    starts: dict[str, float] = field(default_factory=dict)
+    at_once: dict[int, Run] = field(default_factory=dict)
+    starts: dict[str, dict[str, int]] = field(default_factory=dict)
     loads: list[float] = field(default_factory=list)
 
 
-def starts() -> dict[str, float]:
-    """Milliseconds that the tool takes to say what needs no cluster; best without a lab beside."""
-    return {each: tool.start_milliseconds(each) for each in ("--help", "--version")}
+def starts() -> dict[str, dict[str, int]]:
+    """What the tool takes to say what needs no cluster; best asked without a lab beside."""
+    return {each: milliseconds((each,), _STARTS) for each in ("--help", "--version")}
 
 
 def measure(bed: Bed, options: Options) -> Found:
@@ -77,6 +85,8 @@ def measure(bed: Bed, options: Options) -> Found:
             experiment.run(method, number)
     for size in experiment.sizes:
         experiment.of_size(size)
+    for number in options.at_once:
+        experiment.at_once(number)
     say("the tool while it waits")
     found.waiting = tool.while_waiting(bed, experiment.waiting, WAITING_SECONDS)
     return found
@@ -95,7 +105,7 @@ class _Experiment:
             for number in range(self.options.runs)
             for method in METHODS
         ]
-        workloads = [*runs, *map(self._of_size, self.sizes), self.waiting]
+        workloads = [*runs, *map(self._of_size, self.options.sizes), self.waiting]
         say(f"{len(workloads)} StatefulSets, {sum(each.replicas for each in workloads)} replicas")
         self.bed.make(workloads)
 
@@ -106,9 +116,31 @@ class _Experiment:
         self.found.runs.setdefault(method, []).append(run)
 
     def of_size(self, size: int) -> None:
-        say(f"{REPLICA}, {size} replicas")
-        run = self._watched(self._of_size(size), TOOL_USER, self._action(REPLICA))
-        self.found.by_size[size] = run
+        workload = self._of_size(size)
+        migrate = self._migrated if size in self.options.sizes else self._guest
+        self.found.by_size[size] = migrate(workload, at_once=1)
+
+    def at_once(self, number: int) -> None:
+        """On a set whose budget allows that many to be away."""
+        workload = self._workload(f"at-once-{number}", self.options.many)
+        workload = replace(workload, max_unavailable=number)
+        self.found.at_once[number] = self._guest(workload, at_once=number)
+
+    def _guest(self, workload: Workload, at_once: int) -> Run:
+        """On a set that is made for it and taken away after it: a node has room for sixty disks."""
+        self.bed.make([workload])
+        run = self._migrated(workload, at_once)
+        self.bed.clear(workload)
+        return run
+
+    def _migrated(self, workload: Workload, at_once: int) -> Run:
+        say(f"{REPLICA}, {workload.replicas} replicas, {at_once} at once")
+        soak = self.options.soak
+        return self._watched(
+            workload,
+            TOOL_USER,
+            lambda work: tool.migrate(self.bed, work, "replica", soak, at_once),
+        )
 
     def _watched(self, workload: Workload, by: str, action: Method) -> Run:
         self.found.loads.append(round(os.getloadavg()[0], 2))

@@ -71,6 +71,14 @@ def calls_by_size(found: Found, apis: Sequence[str]) -> dict[int, float]:
     return {size: calls for size, calls in by_size.items() if calls is not None}
 
 
+def speed_ups(found: Found) -> dict[int, float]:
+    """The wall time of one at a time ÷ that of several at once, by their number."""
+    if 1 not in found.at_once:
+        return {}
+    alone = found.at_once[1].wall_seconds
+    return {number: round(alone / run.wall_seconds, 2) for number, run in found.at_once.items()}
+
+
 def ratios(found: Found, delays: Mapping[str, float], options: Options) -> dict[str, float | None]:
     """One flat object; null is what was not measured."""
     floor = floor_seconds(found, delays, options)
@@ -112,6 +120,8 @@ def as_json(found: Found, delays: Mapping[str, float], options: Options) -> dict
             method: _method(found.runs[method]) for method in METHODS if method in found.runs
         },
         "by_size": [_run(run) for run in found.by_size.values()],
+        "at_once": [_run(run) | {"at_once": number} for number, run in found.at_once.items()],
+        "speed_up": speed_ups(found),
         "calls_per_replica": {
             "kubernetes": calls_by_size(found, KUBERNETES),
             "vcenter": calls_by_size(found, VCENTER),

@@ -22,11 +22,13 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=15)
     options = parser.parse_args()
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(_SOURCE)], check=True)
-    print(json.dumps({" ".join(each): _median(each, options.times) for each in _COMMANDS}))
+    found = {" ".join(each): milliseconds(each, options.times) for each in _COMMANDS}
+    print(json.dumps(found))
     return 0
 
 
-def _median(arguments: tuple[str, ...], times: int) -> dict[str, int]:
+def milliseconds(arguments: tuple[str, ...], times: int) -> dict[str, int]:
+    """Medians, of `wall` and `processor`."""
     command = [str(tool()), *arguments]
     run(command)  # the files are read from disk once
     costs = [run(command) for _ in range(times)]

@@ -19,6 +19,7 @@ from bench.result import (
     floor_seconds,
     phases,
     ratios,
+    speed_ups,
     without_set,
 )
 
@@ -46,6 +47,7 @@ def text(found: Found, delays: Mapping[str, float], options: Options) -> str:
         _phases(found),
         _verbs(found),
         _sizes(found),
+        *_at_once(found, options),
         _small_things(found),
         _ratios(found, delays, options),
         _delays(delays),
@@ -135,13 +137,27 @@ def _sizes(found: Found) -> str:
 
 def _small_things(found: Found) -> str:
     rows: Rows = [("ALSO", "FOUND", "TO REACH")]
-    rows += [(f"{option}, ms", f"{took:.0f}", "<= 150") for option, took in found.starts.items()]
+    for option, took in found.starts.items():
+        rows.append((f"{option}, ms (of the processor)", _start(took), "<= 150"))
     if found.waiting:
         rows.append(("CPU in a soak, % of a core", f"{found.waiting.soak:.2f}", "<= 2"))
         stopped = found.waiting.stopped_syncer
         rows.append(("CPU while the syncer stands still, %", f"{stopped:.2f}", "<= 2"))
     rows.append(("load of the machine before each run", _spread(found.loads), ""))
     return columns(rows)
+
+
+def _start(took: Mapping[str, int]) -> str:
+    return f"{took['wall']} ({took['processor']})"
+
+
+def _at_once(found: Found, options: Options) -> list[str]:
+    """Nothing unless it was asked for."""
+    rows: Rows = [(f"OF {options.many} REPLICAS AT ONCE", "WALL SECONDS", "SPEED-UP")]
+    ups = speed_ups(found)
+    for number, run in found.at_once.items():
+        rows.append((str(number), f"{run.wall_seconds:.0f}", f"{ups.get(number, 0):.2f}"))
+    return [columns(rows)] if found.at_once else []
 
 
 def _ratios(found: Found, delays: Mapping[str, float], options: Options) -> str:

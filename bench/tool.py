@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from bench.bed import Bed
 from bench.usage import CommandFailed, Usage
@@ -25,7 +24,6 @@ from lab.workload import ready
 
 TOOL_USER = "migration-tool"
 _TICKS = os.sysconf("SC_CLK_TCK")
-_STARTS = 5
 _SETTLED_SECONDS = 3
 
 
@@ -37,9 +35,10 @@ class Waiting:
     stopped_syncer: float
 
 
-def migrate(bed: Bed, workload: Workload, window: str, soak: float) -> Usage:
+def migrate(bed: Bed, workload: Workload, window: str, soak: float, at_once: int = 1) -> Usage:
     """`rolling-migration all`, run to its end."""
-    return run_command(_command(bed, workload, window, soak))
+    command = _command(bed, workload, window, soak)
+    return run_command([*command, "--max-unavailable", str(at_once)])
 
 
 def _command(bed: Bed, workload: Workload, window: str, soak: float) -> list[str]:
@@ -112,23 +111,3 @@ def _cpu_seconds(pid: int) -> float:
     if fields[0] == "Z":
         raise CommandFailed("the tool ended while it was to be watched")
     return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def start_milliseconds(option: str) -> float:
-    """The median of some starts that only print something; the first compiles, and is left out."""
-    _start(option)
-    return round(median(_timed(lambda: _start(option)) for _ in range(_STARTS)), 1)
-
-
-def _start(option: str) -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
-    command = [str(tool()), option]
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-
-
-def _timed(action: Callable[[], None]) -> float:
-    begun = time.monotonic()
-    action()
-    return 1000 * (time.monotonic() - begun)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bench.away import Span
@@ -9,7 +11,7 @@ from bench.calls import Call, by_verb, kubernetes_calls, vcenter_calls, within
 from bench.delays import given, of_the_driver
 from bench.experiment import FLOOR, REPLICA, RUNBOOK, Found, Options
 from bench.figures import GOALS, Spread, over, slope
-from bench.result import as_json, calls_by_size, phases, ratios
+from bench.result import as_json, calls_by_size, phases, ratios, speed_ups
 from bench.table import text
 from tests.unit.bench_samples import absence, run
 
@@ -68,6 +70,16 @@ def test_a_smaller_set_says_nothing_of_a_hundred_replicas() -> None:
     told = ratios(measured, DELAYS, Options(runs=1, replicas=1, large=20))
     assert told["wall_over_linear"] == 1.05
     assert told["wall_100_over_linear"] is None
+
+
+def test_several_at_once_are_compared_with_one_at_a_time() -> None:
+    measured = Found(at_once={1: run(wall=400), 4: run(wall=125)})
+    assert speed_ups(measured) == {1: 1, 4: 3.2}
+    assert re.search(r"(?m)^4 +125 +3\.20$", text(measured, DELAYS, OPTIONS))
+
+
+def test_without_one_at_a_time_there_is_no_speed_up() -> None:
+    assert speed_ups(Found(at_once={4: run(wall=125)})) == {}
 
 
 def test_what_was_not_measured_is_null() -> None:
