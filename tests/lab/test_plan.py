@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def journalled(directory: Path) -> list[tuple[str, str, str]]:
     return [(p[0], p[1], p[2] if len(p) > 2 else "") for p in parts if p[0].startswith("web-")]
 
 
+def claims_in_any_order(steps: list[tuple[str, str, str]]) -> list[list[tuple[str, str, str]]]:
+    """Whose disk the driver lets go of first is its own business."""
+    return [sorted(alike) for _, alike in groupby(steps, key=lambda step: step[:2])]
+
+
 @pytest.mark.parametrize("window", ["replica", "run"])
 def test_a_run_takes_the_steps_that_were_planned(trial: StartTrial, window: str) -> None:
     made = trial(replicas=2, claims=("data", "logs"), origin="by-path")
@@ -42,7 +48,7 @@ def test_a_run_takes_the_steps_that_were_planned(trial: StartTrial, window: str)
     assert done.exit_code == 0, str(done)
     made.assert_migrated()
     expected = [(s["replica"], s["action"], s["claim"]) for s in plan["steps"] if s["replica"]]
-    assert journalled(made.directory) == expected
+    assert claims_in_any_order(journalled(made.directory)) == claims_in_any_order(expected)
     again = planned(made, "--detailed-exit-code")
     assert again.exit_code == 0, str(again)
     assert "Nothing to do" in told(again)
