@@ -44,7 +44,7 @@ class Options:
     claims: int = 1
     soak: float = 1
     mebibytes: int = 512
-    sizes: tuple[int, ...] = (6,)
+    sizes: tuple[int, ...] = (5,)
     large: int = 0
     at_once: tuple[int, ...] = ()
     many: int = 40
