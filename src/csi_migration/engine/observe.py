@@ -32,6 +32,7 @@ from csi_migration.model.objects import (
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import Look, LookAt
+from csi_migration.vsphere.disks import holders_in
 
 _IN_USE_PREFIXES = (f"kubernetes.io/csi/{CSI_DRIVER}^", "kubernetes.io/vsphere-volume/")
 _STATEFULSET_CONTROLLER = "kube-controller-manager"
@@ -284,9 +285,10 @@ class Observer:
         return any(entry == prefix + handle for prefix in _IN_USE_PREFIXES for handle in handles)
 
     def _machines_holding(self) -> Iterator[str]:
-        for claim in self._replica.claims:
-            disk = self._disk(claim)
-            for holder in self._systems.disks.holders(claim.file, disk.id if disk else None):
+        disks = [(claim, self._disk(claim)) for claim in self._replica.claims]
+        hardware = self._systems.disks.hardware()
+        for claim, disk in disks:
+            for holder in holders_in(hardware, claim.file.path, disk.id if disk else None):
                 yield f"{holder}: {claim.file.path}"
             if disk and disk.consumers:
                 yield f"vCenter's record of {', '.join(disk.consumers)} using disk {disk.id}"
