@@ -11,7 +11,7 @@ import pytest
 from csi_migration.engine.facts import Facts
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.patience import Patience, Sighting, until_changed
-from csi_migration.kube import Client, Event, Forbidden, Gone, Resource, resources
+from csi_migration.kube import Client, Event, Forbidden, Gone, Resource, TooManyRequests, resources
 from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import AwaitIt, Look, LookAt, Wait
@@ -21,7 +21,7 @@ PLAN = cast(MigrationPlan, SimpleNamespace(namespace="shop", statefulset="web"))
 REPLICA = replica_plan("data")
 CLAIM = REPLICA.claims[0]
 GONE = Seen(Presence.ABSENT)
-CHANGE = Event("MODIFIED", {"metadata": {}})
+CHANGE = Event("MODIFIED", {"metadata": {"resourceVersion": "999"}})
 
 
 def seen(*, set_version: str = "", old: Seen = GONE) -> ReplicaSeen:
@@ -161,9 +161,53 @@ def test_every_wait_has_something_to_watch_or_to_ask(wait: Wait) -> None:
     assert client.watched or observer.asked
 
 
-@pytest.mark.parametrize("error", [Gone("too old", status=410), Forbidden("no", status=403)])
-def test_a_watch_that_fails_is_a_reason_to_look(error: Exception) -> None:
-    sighting = Sighting(resources.PODS, "web-1", "shop", "20")
+SIGHTING = Sighting(resources.PODS, "web-1", "shop", "20")
 
-    assert until_changed(cast(Client, Watching(error)), sighting, 0.1)
-    assert not until_changed(cast(Client, Watching()), sighting, 0.1)
+
+class Forgetful(Watching):
+    """Answers 410 to versions; `version` is that of the object, None for none."""
+
+    def __init__(self, version: str | None, *later: str) -> None:
+        super().__init__()
+        self._version, self._later = version, later
+
+    def find(self, resource: Resource, name: str, namespace: str | None) -> Any:
+        assert (resource, name, namespace) == (resources.PODS, "web-1", "shop")
+        return self._version and {"metadata": {"resourceVersion": self._version}}
+
+    def watch(self, *arguments: Any, resource_version: str, **_: Any) -> Iterator[Event]:
+        self.watched.append((*arguments, "", resource_version))
+        if resource_version:
+            raise Gone("too old", status=410)
+        for version in self._later:
+            yield Event("ADDED", {"metadata": {"resourceVersion": version}})
+
+
+@pytest.mark.parametrize(
+    ("client", "changed"),
+    [
+        (Forgetful("20", "20"), False),
+        (Forgetful("20", "20", "21"), True),
+        (Forgetful("21"), True),
+        (Forgetful(None), True),
+    ],
+    ids=["as it was", "changed later", "changed before", "gone"],
+)
+def test_an_object_older_than_the_servers_memory_is_watched_from_now_on(
+    client: Forgetful, *, changed: bool
+) -> None:
+    assert until_changed(cast(Client, client), SIGHTING, 0.1, 0.0) is changed
+
+
+def test_a_watch_that_fails_is_a_reason_to_look_after_a_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("time.sleep", rests.append)
+    refused, busy = Forbidden("no", status=403), TooManyRequests("wait", status=429)
+    busy.retry_after = 3.0
+
+    assert until_changed(cast(Client, Watching(refused)), SIGHTING, 0.1, 0.5)
+    assert until_changed(cast(Client, Watching(busy)), SIGHTING, 0.1, 0.5)
+    assert rests == [0.5, 3.0]
+    assert not until_changed(cast(Client, Watching()), SIGHTING, 0.1, 0.5)

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from csi_migration.decide.plan import plan_of
-from csi_migration.engine.recheck import Recheck, attachment_name
+from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.run import Options, Run
 from csi_migration.kube import AlreadyExists, Forbidden, Resource, resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.snapshot import Snapshot
+from csi_migration.vsphere.errors import DatastoreNotFound
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
@@ -57,8 +58,13 @@ class Disks:
     """One disk, on the VM of its node."""
 
     def hardware(self) -> Hardware:
-        device = Attachment("vm-1", PATH, "sharingNone", "persistent", "", (), "", "fcd-1", True)
+        device = Attachment(
+            "vm-1", PATH, "sharingNone", "persistent", "", (), "", "fcd-1", True, vm_id="vm-7"
+        )
         return Hardware((device,), (), {"42ab": NodeMachine("vm-7", "vm-1", "vmx-19")})
+
+    def datastore_of(self, _: object) -> Any:
+        raise DatastoreNotFound("its state is not what is looked at here")
 
     def locate_all(self, paths: Any) -> dict[DiskPath, Any]:
         return dict.fromkeys(paths, FOUND.file)
@@ -73,8 +79,6 @@ class Disks:
 @pytest.fixture
 def cluster() -> Cluster:
     made = Cluster()
-    named = snapshots.attachment("pvc-1")
-    named["metadata"]["name"] = attachment_name(PATH, "node-1")
     record = {"volumepath": PATH, "volumeid": "fcd-1"}
     for resource, item in (
         (resources.STATEFULSETS, snapshots.statefulset()),
@@ -85,7 +89,7 @@ def cluster() -> Cluster:
         (resources.NODES, snapshots.node("node-1", providerID="vsphere://42AB")),
         (resources.CSI_NODES, snapshots.csi_node("node-1")),
         (resources.CSI_DRIVERS, snapshots.csi_driver()),
-        (resources.VOLUME_ATTACHMENTS, named),
+        (resources.VOLUME_ATTACHMENTS, snapshots.attachment("pvc-1")),
         (resources.VOLUME_MIGRATIONS, {"metadata": {"name": "fcd-1"}, "spec": record}),
         *((resources.STORAGE_CLASSES, one) for one in snapshots.healthy().classes.values()),
     ):
@@ -114,24 +118,17 @@ def objections(cluster: Cluster, replicas: int = 2) -> list[str]:
     return list(Recheck(run).objections(next(r for r in plan.replicas if r.ordinal == 1)))
 
 
-def test_neither_attachments_nor_records_of_the_cluster_are_listed(cluster: Cluster) -> None:
+def test_the_records_of_the_cluster_are_not_listed(cluster: Cluster) -> None:
     assert objections(cluster) == []
-    assert not {"volumeattachments", "cnsvspherevolumemigrations"} & set(cluster.listed)
+    assert "cnsvspherevolumemigrations" not in cluster.listed
 
 
-def test_an_attachments_error_is_seen_whatever_its_name(cluster: Cluster) -> None:
-    broken = snapshots.attachment("pvc-1") | {"status": {"detachError": {"message": "stuck"}}}
-    del cluster.objects["volumeattachments", attachment_name(PATH, "node-1")]
-    cluster.put(resources.VOLUME_ATTACHMENTS, broken)
+def test_an_error_of_an_attachment_to_another_node_is_seen(cluster: Cluster) -> None:
+    other = snapshots.attachment("pvc-1") | {"status": {"detachError": {"message": "stuck"}}}
+    other["metadata"]["name"] = "csi-of-another-node"
+    other["spec"]["nodeName"] = "node-2"
+    cluster.put(resources.VOLUME_ATTACHMENTS, other)
     assert "stuck" in " ".join(objections(cluster))
-
-
-def test_the_name_of_an_attachment_is_the_servers() -> None:
-    """As kube-controller-manager 1.34 made it."""
-    path = "[vsanDatastore] kubevols/kubernetes-dynamic-pvc-d1ef262a-ab05-4d1b-84ec-6dd1c1a3d3f8"
-    assert attachment_name(f"{path}.vmdk", "node-3") == (
-        "csi-85080f3caf6f96fba1f90f83dcf2f6d898c119838bb83994b181a0abc852d6ea"
-    )
 
 
 def test_a_record_that_names_another_disk_keeps_the_replica_here(cluster: Cluster) -> None:

@@ -79,6 +79,14 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
                 state="Nothing was changed.",
                 resolution=f"Leave {flag} out; it is read from the directory.",
             )
+    most = recorded.get("max_unavailable", 1)
+    if chosen.get("max_unavailable", 1) > most:
+        raise UsageError(
+            f"--max-unavailable {chosen['max_unavailable']} is more than preflight looked at: "
+            f"{directory} was begun with {most}.",
+            state="Nothing was changed.",
+            resolution="Leave --max-unavailable out, or give less.",
+        )
     kept = {k: v for k, v in recorded.items() if k in given and k not in _OF_ONE_RUN}
     return given | kept | chosen
 

@@ -151,15 +151,25 @@ def _allowed(budget: Raw) -> int:
     return int(budget.get("status", {}).get("disruptionsAllowed", 0))
 
 
-def most_away(run: Run, replica: ReplicaPlan) -> int:
-    """How many replicas may leave at once: as many as were asked for and budgets allow.
+def fitting(run: Run, replicas: list[ReplicaPlan]) -> list[ReplicaPlan]:
+    """As many of them as every budget lets go together, from the first; at least that one.
 
     Of a set that is away budgets say nothing; what preflight found then stands.
     """
-    most = run.options.max_unavailable
-    if settled_set(run) is not None:
-        most = min(most, *(_allowed(each) for each in _budgets(run, replica)), most)
-    return max(most, 1)
+    if settled_set(run) is None:
+        return replicas
+    pods = pods_by_name(run)
+    budgets = run.systems.client.list(resources.DISRUPTION_BUDGETS, run.plan.namespace)
+    count = len(replicas)
+    while count > 1 and not _lets_go(budgets, [pods.get(r.pod) for r in replicas[:count]]):
+        count -= 1
+    return replicas[:count]
+
+
+def _lets_go(budgets: list[Raw], pods: list[Raw | None]) -> bool:
+    """Whether no budget covers more of these pods than it allows to be missed."""
+    covering = [b for pod in pods if pod for b in budgets_covering([pod], budgets)]
+    return all(sum(b is one for b in covering) <= _allowed(one) for one in covering)
 
 
 def require_untouched(run: Run, pod_uids: dict[str, str]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from csi_migration.engine.run import Run
-from csi_migration.engine.swap import MUST_STOP, Retreated, Swap
+from csi_migration.engine.swap import MUST_STOP, Retreated, Swap, Turn
 from csi_migration.model.errors import ToolError
 from csi_migration.model.events import Notice
 
@@ -22,20 +22,38 @@ class Hands:
 
     Attributes:
         left: those that are not through, whatever became of them.
-        through: those that have come to the other side.
     """
 
-    def __init__(self, run: Run, swaps: Sequence[Swap]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        swaps: Sequence[Swap] = (),
+        *,
+        came_through: Callable[[Swap], None] = lambda _: None,
+        bring_the_set_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take replicas in hand.
+
+        Args:
+            run: the run.
+            swaps: theirs.
+            came_through: hears of each that has come to the other side.
+            bring_the_set_back: closes the window that several share, when another pod
+                needs its controller.
+        """
         self._run = run
+        self._came_through = came_through
+        self._bring_the_set_back = bring_the_set_back
+        self._stuck: dict[Swap, ToolError] = {}
+        self._ends: list[ToolError] = []
         self.left = list(swaps)
-        self.through: list[Swap] = []
         run.in_hand |= {swap.pod for swap in swaps}
 
     def to_the_other_side(self) -> None:
         """Bring every replica to the volumes that the run is after, Ready.
 
-        One that fails does not hold up the others: they come to their end first, then
-        it is undone if none of its claims was deleted.
+        One that fails does not hold up the others: it is undone beside them if none of
+        its claims was deleted, and else stays as it is until they have come to their end.
 
         Raises:
             Retreated: one was undone; it is no longer `left`.
@@ -50,55 +68,54 @@ class Hands:
         """The pods that only this run may start."""
         return [swap.pod for swap in self.left if swap.is_between()]
 
+    def forwards(self) -> set[str]:
+        """The pods of those that have not turned back."""
+        return {swap.pod for swap in self.left if not swap.is_retreating}
+
     def _alone(self, swap: Swap) -> None:
         try:
             swap.to_the_other_side()
         except Retreated:
             self._put_down(swap)
             raise
+        self._put_down(swap)
         self._came_through(swap)
 
     def _in_turns(self) -> None:
-        failed: dict[Swap, ToolError] = {}
-        while under_way := [swap for swap in self.left if swap not in failed]:
+        while under_way := [swap for swap in self.left if swap not in self._stuck]:
             begun = time.monotonic()
-            for swap in under_way:
-                self._turn(swap, failed)
-            if all(swap.is_waiting for swap in under_way):
+            turns = {self._turn(swap) for swap in under_way}
+            if turns == {Turn.NEEDS_THE_SET}:
+                if self._stuck:
+                    break  # over a missing claim it must not come back
+                self._bring_the_set_back()
+            elif turns <= {Turn.WAITS, Turn.NEEDS_THE_SET}:
                 looked = time.monotonic() - begun
                 time.sleep(max(_PAUSE_SECONDS, _REST_FOR_A_LOOK * looked))
-        self._undo(failed)
+        ends = [*self._stuck.values(), *self._ends]
+        if ends:
+            raise min(ends, key=_hope)  # each has been told when it happened
 
-    def _turn(self, swap: Swap, failed: dict[Swap, ToolError]) -> None:
+    def _turn(self, swap: Swap) -> Turn:
         try:
-            if swap.turn():
-                self._came_through(swap)
+            turn = swap.turn()
         except MUST_STOP:
             raise
         except ToolError as error:
-            failed[swap] = error
-            self._run.tell(Notice("warning", error.message, swap.pod))
+            self._fails(swap, error)
+            return Turn.ACTS
+        if turn is Turn.THROUGH:
+            self._put_down(swap)
+            self._came_through(swap)
+        elif turn is Turn.UNDONE:
+            self._put_down(swap)
+            self._ends.append(swap.retreated())
+        return turn
 
-    def _undo(self, failed: dict[Swap, ToolError]) -> None:
-        """Raise what is worst: an error without a way back, then one that may not be tried again.
-
-        All of them have been told.
-        """
-        ends: list[ToolError] = []
-        for swap, error in failed.items():
-            try:
-                swap.undo(error)
-            except Retreated as back:
-                self._put_down(swap)
-                ends.append(back)
-            else:
-                ends.append(error)
-        if ends:
-            raise min(ends, key=_hope)
-
-    def _came_through(self, swap: Swap) -> None:
-        self._put_down(swap)
-        self.through.append(swap)
+    def _fails(self, swap: Swap, error: ToolError) -> None:
+        self._run.tell(Notice("warning", error.message, swap.pod))
+        if not swap.turn_back(error):
+            self._stuck[swap] = swap.error or error
 
     def _put_down(self, swap: Swap) -> None:
         self.left.remove(swap)
@@ -106,6 +123,7 @@ class Hands:
 
 
 def _hope(error: ToolError) -> int:
+    """Lowest for what has no way back, then for what may not be tried again."""
     if not isinstance(error, Retreated):
         return 0
     return 2 if error.may_try_again else 1

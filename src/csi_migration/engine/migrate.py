@@ -8,7 +8,7 @@ from functools import partial
 from csi_migration.decide.replica_rules import vanished_words
 from csi_migration.engine.companions import (
     await_room,
-    most_away,
+    fitting,
     pods_by_name,
     require_untouched,
     settled_set,
@@ -43,7 +43,7 @@ class Migration:
         self._run = run
         self._on_csi: set[str] = set()
         self._changed = run.is_taken_up
-        self._hands = Hands(run, ())
+        self._hands = Hands(run)
         self._half_way: set[str] = set()
         self._eyes = Recheck(run)
         self._soak = Soak(run, self._bring_back_the_vanished)
@@ -83,9 +83,14 @@ class Migration:
         if standing and all(each.is_whole for each in standing.values()):
             self._fit_the_templates()  # an interrupted window ends before the next one begins
         try:
-            for replicas in self._batches(self._in_order(standing), standing):
+            left = self._in_order(standing)
+            first = [each for each in left if self._is_ours_to_start(standing.get(each.pod))]
+            run.at_once = max(run.options.max_unavailable, len(first))
+            while left:
                 run.stop_if_asked()
-                self._replicas(replicas)
+                done = self._replicas(first or left[: run.options.max_unavailable])
+                left = [each for each in left if each.pod not in done]
+                first = [each for each in first if each.pod not in done]
         except ToolError as error:
             self._close_after(error)
             raise
@@ -113,31 +118,20 @@ class Migration:
         side = Side.IN_TREE if self._run.goes_back else Side.CSI
         return standing is not None and standing.is_whole and standing.side is side
 
-    def _batches(
-        self, replicas: list[ReplicaPlan], standing: dict[str, Standing]
-    ) -> Iterator[list[ReplicaPlan]]:
-        """As many as may be away at once.
-
-        Those that miss a claim come first and together: without all of them the set can't
-        come back.
+    def _is_ours_to_start(self, standing: Standing | None) -> bool:
+        """Whether it comes first, and with all others of its kind: one that misses a claim,
+        over which the set can't come back, or that has no pod where it is going to, which
+        no controller starts before this run has seen its disks free.
         """
-        most = self._run.options.max_unavailable
-        between = [each for each in replicas if _is_between(standing.get(each.pod))]
-        self._run.at_once = max(most, len(between))
-        if between:
-            yield between
-            replicas = [each for each in replicas if each not in between]
-        while replicas:
-            size = 1 if most == 1 else self._room_for(replicas[0])
-            yield replicas[:size]
-            replicas = replicas[size:]
-
-    def _room_for(self, replica: ReplicaPlan) -> int:
-        return self._run.patiently(replica.pod, lambda: most_away(self._run, replica))
+        if standing is None or standing.is_whole:
+            return False
+        goal = Side.IN_TREE if self._run.goes_back else Side.CSI
+        return standing.side in (Side.BETWEEN, goal)
 
     # One replica, or as many as may be away at once -----------------------------------
 
-    def _replicas(self, replicas: list[ReplicaPlan]) -> None:
+    def _replicas(self, replicas: list[ReplicaPlan]) -> set[str]:
+        """The pods of those that came through, which may be fewer."""
         run = self._run
         others, swaps = self._swap_when_there_is_room(replicas)
         if run.options.window is Window.REPLICA:
@@ -149,6 +143,7 @@ class Migration:
             run.patiently(swap.pod, partial(self._warn_of_leftover_records, swap))
             moved = _moved(swap, goes_back=run.goes_back)
             run.tell(ReplicaDone(swap.pod, moved, swap.seconds_away, side.value))
+        return {swap.pod for swap in swaps}
 
     def _swap_when_there_is_room(
         self, replicas: list[ReplicaPlan]
@@ -156,20 +151,28 @@ class Migration:
         """Wait for room and swap; again if another replica got into trouble meanwhile."""
         run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
-            left = [each for each in replicas if each.pod not in {swap.pod for swap in through}]
-            for replica in left:
+            for replica in replicas:
                 await_room(run, replica, self._bring_back_the_vanished, self._recheck)
-            others = run.patiently(left[0].pod, partial(self._others, left))
+            leaving = self._fitting(replicas)
+            others = run.patiently(leaving[0].pod, partial(self._others, leaving))
             run.stop_if_asked()
             try:
-                self._swap(left, through)
+                self._swap(leaving, through)
             except Retreated as back:
                 if not back.may_try_again or retreats == _MOST_RETREATS:
                     raise
                 self._begin_again(back)
+                if through:
+                    break  # these are looked after first
             else:
-                return others, through
-        raise AssertionError("the last try raises")
+                break
+        return others, through
+
+    def _fitting(self, replicas: list[ReplicaPlan]) -> list[ReplicaPlan]:
+        """What was left half-way has left already."""
+        if len(replicas) == 1 or replicas[0].pod in self._half_way:
+            return replicas
+        return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
         """Forwards only, and not for what an earlier run left half-way."""
@@ -200,13 +203,17 @@ class Migration:
         return {name: uid_of(pod) for name, pod in pods.items() if name not in own}
 
     def _swap(self, replicas: list[ReplicaPlan], through: list[Swap]) -> None:
-        self._hands = Hands(self._run, [self._swap_of(replica) for replica in replicas])
-        try:
-            self._hands.to_the_other_side()
-        finally:
-            through += self._hands.through
-            for swap in self._hands.through:
-                self._on_csi, self._changed = self._on_csi_after(swap.replica), True
+        def came_through(swap: Swap) -> None:
+            self._on_csi, self._changed = self._on_csi_after(swap.replica), True
+            through.append(swap)
+
+        self._hands = Hands(
+            self._run,
+            [self._swap_of(replica) for replica in replicas],
+            came_through=came_through,
+            bring_the_set_back=self._bring_the_set_back,
+        )
+        self._hands.to_the_other_side()
 
     def _swap_of(self, replica: ReplicaPlan) -> Swap:
         templates = templates_of(self._run.plan, self._on_csi_after(replica))
@@ -262,9 +269,8 @@ class Migration:
             )
 
     def _close_the_shared_window(self, *, awaits_adoption: bool = True) -> None:
-        in_hand = {swap.pod for swap in self._hands.left}
-        templates = templates_of(self._run.plan, self._on_csi | in_hand)
-        awaits_adoption = awaits_adoption and not in_hand
+        templates = templates_of(self._run.plan, self._on_csi | self._hands.forwards())
+        awaits_adoption = awaits_adoption and not self._hands.left
         close_the_shared_window(self._run, templates, awaits_adoption=awaits_adoption)
 
 
@@ -274,11 +280,7 @@ def _urgency(standing: Standing | None) -> int:
     """
     if standing is None or standing.is_whole:
         return 2
-    return 0 if _is_between(standing) else 1
-
-
-def _is_between(standing: Standing | None) -> bool:
-    return standing is not None and standing.side is Side.BETWEEN
+    return 0 if standing.side is Side.BETWEEN else 1
 
 
 def _moved(swap: Swap, *, goes_back: bool) -> tuple[VolumeMoved, ...]:

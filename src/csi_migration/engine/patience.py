@@ -15,7 +15,8 @@ from functools import partial
 
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.run import Rest
-from csi_migration.kube import Client, KubernetesError, Resource, resources
+from csi_migration.kube import Client, Event, Gone, KubernetesError, Resource, resources
+from csi_migration.model.objects import resource_version_of
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ReplicaSeen
 from csi_migration.model.step import AwaitIt, Look, LookAt, Wait
@@ -26,6 +27,7 @@ ROUND_SECONDS = 1.0
 # A claim that does not bind is touched as often as this.
 _BINDING_ROUND_SECONDS = 0.4
 _SHORTEST_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 5.0
 
 _QUESTIONS = {
     Wait.DETACHED: Look.ATTACHMENTS,
@@ -45,21 +47,44 @@ class Sighting:
     namespace: str
     version: str
 
+    @property
+    def place(self) -> str | None:
+        """The namespace, for a kind that has one."""
+        return self.namespace if self.resource.namespaced else None
 
-def until_changed(client: Client, seen: Sighting, seconds: float) -> bool:
+
+def until_changed(client: Client, seen: Sighting, seconds: float, pause: float) -> bool:
     """Wait until the object has another version than the one seen, or `seconds` passed.
 
     Returns:
-        Whether it changed, as far as can be told: a watch that fails says yes.
+        Whether it changed, as far as can be told: a watch that fails says yes, after a
+        `pause` (in seconds), so that it can't be begun again and again without a rest.
     """
-    resource, namespace = seen.resource, seen.namespace if seen.resource.namespaced else None
     try:
-        changes = client.watch(
-            resource, namespace, name=seen.name, resource_version=seen.version, timeout=seconds
-        )
-        return next(changes, None) is not None
-    except KubernetesError:
+        try:
+            return _change(client, seen, seen.version, seconds) is not None
+        except Gone:
+            return _changed_from_now(client, seen, seconds)
+    except KubernetesError as error:
+        asked = getattr(error, "retry_after", None) or 0.0
+        time.sleep(min(max(pause, asked), _LONGEST_PAUSE_SECONDS))
         return True
+
+
+def _changed_from_now(client: Client, seen: Sighting, seconds: float) -> bool:
+    """For a version that the server no longer knows, of an object that has long been as it is."""
+    found = client.find(seen.resource, seen.name, seen.place)
+    if found is None or resource_version_of(found) != seen.version:
+        return True
+    return _change(client, seen, "", seconds) is not None
+
+
+def _change(client: Client, seen: Sighting, version: str, seconds: float) -> Event | None:
+    changes = client.watch(
+        seen.resource, seen.place, name=seen.name, resource_version=version, timeout=seconds
+    )
+    # What is there already comes first when no version is given.
+    return next((c for c in changes if resource_version_of(c.object) != seen.version), None)
 
 
 class Patience:
@@ -96,8 +121,8 @@ class Patience:
 
     def _watch(self, sighting: Sighting, seconds: float, pause: float) -> bool:
         begun = time.monotonic()
-        changed = until_changed(self._client, sighting, seconds)
-        # What fails at once must not be tried at once again.
+        changed = until_changed(self._client, sighting, seconds, pause)
+        # What changes again and again must not be looked at again and again without a rest.
         if changed and time.monotonic() - begun < pause:
             time.sleep(_SHORTEST_SECONDS)
         return changed

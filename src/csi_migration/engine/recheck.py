@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -17,7 +16,6 @@ from csi_migration.engine.run import Run
 from csi_migration.kube import resources
 from csi_migration.model.disk import DiskPath
 from csi_migration.model.objects import (
-    CSI_DRIVER,
     Raw,
     by_name,
     claim_templates_of,
@@ -95,33 +93,12 @@ class Recheck:
             namespace_pods=tuple(client.list(resources.PODS, namespace)),
             nodes=by_name(client.find(resources.NODES, node) for node in nodes),
             csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),
-            attachments=self._attachments(snapshot, nodes),
+            attachments=attachments_of(
+                # All: one to another node is just what must not be missed.
+                client.list(resources.VOLUME_ATTACHMENTS),
+                snapshot.volumes,
+            ),
         )
-
-    def _attachments(self, snapshot: Snapshot, nodes: set[str]) -> tuple[Raw, ...]:
-        """Those of the volumes to the pod's node, by their names; all of the cluster are
-        listed only if one has another name, or there is none.
-        """
-        client = self._run.systems.client
-        paths = (v["spec"].get("vsphereVolume") or {} for v in snapshot.volumes.values())
-        names = [
-            attachment_name(path["volumePath"], node) for path in paths if path for node in nodes
-        ]
-        found = [one for name in names if (one := client.find(resources.VOLUME_ATTACHMENTS, name))]
-        own = attachments_of(found, snapshot.volumes)
-        if len(own) == len(snapshot.volumes):
-            return own
-        return attachments_of(client.list(resources.VOLUME_ATTACHMENTS), snapshot.volumes)
-
-
-def attachment_name(handle: str, node: str) -> str:
-    """What Kubernetes calls the driver's VolumeAttachment of a volume to a node; the handle
-    of an in-tree volume is its path.
-
-    (kubernetes: volume/csi/csi_attacher.go:getAttachmentName; csi-translation-lib:
-    vsphere_volume.go:TranslateInTreePVToCSI.)
-    """
-    return f"csi-{hashlib.sha256(f'{handle}{CSI_DRIVER}{node}'.encode()).hexdigest()}"
 
 
 def _as_backed_up(replica: ReplicaPlan, claims: dict[str, Raw]) -> bool:

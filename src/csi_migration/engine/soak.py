@@ -82,12 +82,14 @@ class Soak:
             return True
         namespace, version = self._run.plan.namespace, resource_version_of(pod)
         sighting = Sighting(resources.PODS, name_of(pod), namespace, version)
-        return until_changed(self._run.systems.client, sighting, min(seconds, ROUND_SECONDS))
+        client, seconds = self._run.systems.client, min(seconds, ROUND_SECONDS)
+        return until_changed(client, sighting, seconds, pause)
 
     def _is_healthy(self, pod: str) -> bool:
         plan, command = self._run.plan, self._run.options.health_command
         if not command:
             return True
+        self._run.lease.keep()  # several commands that hang would outlast it
         own = {"NAMESPACE": plan.namespace, "STATEFULSET": plan.statefulset, "POD": pod}
         try:
             # The person's own command, meant for a shell.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import Enum
 
 from csi_migration.decide.back_step import back_step, templates_step
 from csi_migration.decide.next_step import can_retreat, next_step, retreat_step
@@ -76,6 +77,17 @@ MUST_STOP = (JournalBroken, LeaseLost)
 """After these not even the way back may be written."""
 
 
+class Turn(Enum):
+    """What became of one step of a swap that takes turns with others."""
+
+    ACTS = "acts"
+    WAITS = "waits"
+    NEEDS_THE_SET = "needs the set"
+    """It is whole, and waits only for the StatefulSet to come back."""
+    THROUGH = "through"
+    UNDONE = "undone"
+
+
 class Retreated(Stopped):
     """A swap failed before it changed a claim, and was undone.
 
@@ -95,6 +107,7 @@ class Swap:
     Attributes:
         seen: what was seen of the replica when it was through.
         seconds_away: from its pod's deletion until it was Ready.
+        error: why it turned back, if it did.
     """
 
     def __init__(
@@ -121,8 +134,10 @@ class Swap:
         self._tries: dict[Act, int] = {}
         self._last_refusal = ""
         self._left_at = 0.0
+        self._needs_the_set = False
         self.seconds_away = 0.0
         self.seen: ReplicaSeen | None = None
+        self.error: ToolError | None = None
 
     @property
     def pod(self) -> str:
@@ -130,9 +145,9 @@ class Swap:
         return self.replica.pod
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether it waits for others to do something."""
-        return self._waits.current is not None
+    def is_retreating(self) -> bool:
+        """Whether it is being undone."""
+        return self.error is not None
 
     def to_the_other_side(self) -> None:
         """Bring the replica to the volumes that the run is after, Ready.
@@ -154,14 +169,34 @@ class Swap:
             self.undo(error)
             raise
 
-    def turn(self) -> bool:
-        """Take one step towards the other side, without rest; True once it is there.
+    def turn(self) -> Turn:
+        """Take one step on its way without rest. The set is brought back by who sees all.
 
         Raises:
             ToolError: as `to_the_other_side`; nothing is undone.
         """
-        self.seen = self._turn(self._decide, self._waits.glance)
-        return self.seen is not None
+        decide = retreat_step if self.is_retreating else self._decide
+        self.seen = self._turn(decide, self._waits.glance, closes=False)
+        if self.seen is not None:
+            return Turn.UNDONE if self.is_retreating else Turn.THROUGH
+        if self._needs_the_set:
+            return Turn.NEEDS_THE_SET
+        return Turn.WAITS if self._waits.current else Turn.ACTS
+
+    def turn_back(self, error: ToolError) -> bool:
+        """Whether its next turns undo what was done, because of this error."""
+        try:
+            if self.is_retreating or not self._can_retreat():
+                return False
+        except ToolError:
+            return False
+        self._begin_anew()
+        self._actor.templates_of, self.error = self._templates_before, error
+        return True
+
+    def retreated(self) -> Retreated:
+        """Why it was undone, once it is."""
+        return self._retreated(self.error or ToolError("nothing went wrong"))
 
     def set_again(self) -> None:
         """Make the set again with the templates of `templates_of`; no pod is touched.
@@ -224,11 +259,17 @@ class Swap:
             pass
         return seen
 
-    def _turn(self, decide: Decide, wait: AwaitStep) -> ReplicaSeen | None:
-        """Take one step; what is seen when there is none left."""
+    def _turn(self, decide: Decide, wait: AwaitStep, *, closes: bool = True) -> ReplicaSeen | None:
+        """Take one step; what is seen when there is none left.
+
+        Whether it `closes` the window itself, or leaves that to others.
+        """
         try:
             seen, step = self._decided(decide)
-            if self._take(step, seen, wait):
+            self._needs_the_set = not closes and step == Act(Action.CLOSE_WINDOW)
+            if self._needs_the_set:
+                self._waited()
+            elif self._take(step, seen, wait):
                 return seen
             self._waits.server_is_there()
         except TRANSIENT as error:
@@ -269,11 +310,8 @@ class Swap:
                 self.observer.look(step)
             case AwaitIt():
                 wait(step, seen)
-            case Act(Action.CLOSE_WINDOW) if others := self._run.in_hand - {self.replica.pod}:
-                reason = f"the StatefulSet comes back when {', '.join(sorted(others))} can too"
-                wait(AwaitIt(Wait.READY, reason), seen)
             case Act():
-                has_waited = self.is_waiting
+                has_waited = self._waits.current is not None
                 self._waited()
                 if step.action is Action.CREATE_POD and has_waited:
                     self.observer.facts.attached_by = None  # one more look at who holds the disks
