@@ -165,3 +165,45 @@ def test_the_plan_tells_of_several_at_once(trial: StartTrial) -> None:
     assert plan["maxUnavailable"] == 2
     closed = [step for step in plan["steps"] if step["action"] == "close-window"]
     assert [step["replica"] for step in closed] == ["", ""]
+
+
+@pytest.mark.parametrize("moment", ["web-2 delete-pod", "web-2 delete-volume"])
+def test_a_pod_that_is_drained_meanwhile_gets_its_controller_back(
+    trial: StartTrial, moment: str
+) -> None:
+    """Those in hand turn back or go on first; nobody waits for the other."""
+    made = trial(**FOUR)
+    with started(made, *QUICK, *TWO) as tool:
+        await_words(tool, moment)
+        made.cluster.delete("Pod", "web-0", made.workload.namespace)
+        run = finish(tool)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()
+
+
+@pytest.mark.parametrize("most", ["1", "2"])
+def test_what_was_killed_at_different_points_is_taken_up_with_less_at_once_too(
+    trial: StartTrial, most: str
+) -> None:
+    made = trial(**FOUR)
+    with (
+        begun(made, *QUICK, *TWO) as tool,
+        held(made, "PersistentVolumeClaim", "data-web-3"),
+    ):
+        await_words(tool, "web-2 create-claim")
+        tool.process.kill()
+        finish(tool)
+    run = made.resume("--max-unavailable", most)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()
+
+
+def test_more_at_once_than_a_run_was_begun_with_is_refused(trial: StartTrial) -> None:
+    made = trial(**FOUR)
+    with started(made, *QUICK) as tool:
+        await_words(tool, "web-3 delete-pod")
+        tool.process.kill()
+        finish(tool)
+    assert_refusal(made.resume(*TWO), 2, "more than preflight looked at", "was begun with 1")
+    assert made.resume().exit_code == 0
+    made.assert_migrated()
