@@ -150,7 +150,7 @@ def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_watch_can_be_too_old(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
-        between.meter = Meter(Strike(kind="r", number=1, fault=Fault.ANSWER_410))
+        between.meter = Meter(Strike(kind="v", number=1, fault=Fault.ANSWER_410))
         with pytest.raises(ApiError) as refused:
             next(Cluster(between.kubeconfig).watch("Namespace", seconds=5))
     assert refused.value.status == 410
