@@ -293,6 +293,9 @@ def inline_pod(made: Trial) -> Object:
 
 BASE = "<fileName>[vsanDatastore] kubevols/base.vmdk</fileName>"
 PARENT = f'<parent xsi:type="VirtualDiskFlatVer2BackingInfo">{BASE}<diskMode>persistent</diskMode>'
+SNAPSHOT = (
+    b'<propSet><name>snapshot</name><val xsi:type="VirtualMachineSnapshotInfo"></val></propSet>'
+)
 
 MISFITS = [
     misfit("disks-found moved away", moved_away),
@@ -327,6 +330,11 @@ MISFITS = [
     ),
     misfit("disks-catalog record", record_of_another_disk),
     misfit("machine-hardware", machine(b">vmx-19<", b">vmx-13<")),
+    misfit(
+        "machine-snapshots",
+        # The simulator does not survive a snapshot of the lab's VMs.
+        machine(b"</obj>", b"</obj>" + SNAPSHOT),
+    ),
     misfit("machine-disk-uuid", said(b"disk.EnableUUID", b"disk.Other")),
     misfit("volume-paths second volume", beside(second_volume)),
     misfit("volume-paths inline", beside(inline_pod)),

@@ -200,6 +200,12 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "machines",
         {"node-1": Machine("node-1", "vmx-19", False, "vm-1")},
     ),
+    (
+        "machine-snapshots",
+        ACCEPT,
+        "machines",
+        {"node-1": Machine("node-1", "vmx-19", id="vm-1", has_snapshot=True)},
+    ),
     ("working-directory", BLOCKER, "directory", DirectoryLook("work", "no room", "Free some.")),
     ("webhooks-asked", ACCEPT, "webhooks", webhook("Some")),
     ("webhooks-asked", ACCEPT, "webhooks", webhook("Unknown")),

@@ -297,3 +297,20 @@ def machine_disk_uuid(snapshot: Snapshot) -> Iterator[Problem]:
     for node, machine in sorted(snapshot.machines.items()):
         if not machine.has_disk_uuid:
             yield Problem(f"node/{node}", f"disk.EnableUUID is not TRUE on VM {machine.name}")
+
+
+@check(
+    "machine-snapshots",
+    Severity.NEEDS_ACCEPTANCE,
+    "no node's VM has a snapshot",
+    looks_at="snapshot of the replicas' nodes' VMs",
+    source="vsphere-csi-driver issue 478; Google Distributed Cloud: feature incompatibilities",
+    resolution="Delete the VM's snapshots, and keep backups of VMs away from nodes.",
+)
+def machine_snapshots(snapshot: Snapshot) -> Iterator[Problem]:
+    """A disk may not be detached from a VM with a snapshot (Invalid configuration for device
+    '0'): the replica would be away until the wait for it is given up and it is undone.
+    """
+    for node, machine in sorted(snapshot.machines.items()):
+        if machine.has_snapshot:
+            yield Problem(f"node/{node}", f"its VM {machine.name} has a snapshot")

@@ -171,7 +171,14 @@ def _machines(disks: Disks, snapshot: Snapshot, hardware: Hardware) -> dict[str,
             found[name] = one
     seeing = disks.seeing_uuids(found.values())
     return {
-        name: Machine(one.name, one.hardware, one.id in seeing, one.id, one.tracks_changes)
+        name: Machine(
+            name=one.name,
+            hardware=one.hardware,
+            has_disk_uuid=one.id in seeing,
+            id=one.id,
+            tracks_changes=one.tracks_changes,
+            has_snapshot=one.has_snapshot,
+        )
         for name, one in found.items()
     }
 

@@ -55,7 +55,7 @@ class Machine:
 
     `id` is its managed object id (`vm-42`), `hardware` its virtual hardware's version
     (`vmx-19`); `has_disk_uuid` tells whether its guest sees the disks' uuids (disk.EnableUUID),
-    `tracks_changes` whether changed-block tracking is on.
+    `tracks_changes` whether changed-block tracking is on, `has_snapshot` whether the VM has one.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Machine:
     has_disk_uuid: bool = True
     id: str = ""
     tracks_changes: bool = False
+    has_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

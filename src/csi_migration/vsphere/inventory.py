@@ -25,6 +25,7 @@ _VERSION = "config.version"
 _EXTRA = "config.extraConfig"
 _DISK_UUID = "disk.enableuuid"
 _CHANGED_BLOCKS = "config.changeTrackingEnabled"
+_SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,14 @@ class NodeMachine:
         id: its managed object id (`vm-42`).
         hardware: its virtual hardware's version (`vmx-19`); empty if vCenter does not say.
         tracks_changes: whether changed-block tracking is on.
+        has_snapshot: whether the VM has a snapshot.
     """
 
     id: str
     name: str
     hardware: str
     tracks_changes: bool = False
+    has_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ def hardware(session: Session) -> Hardware:
     unread; with it left out, the templates and orphans that large inventories
     collect over the years stand in nobody's way.
     """
-    wanted = ["name", _POWER, _DEVICES, _UUID, _VERSION, _CHANGED_BLOCKS]
+    wanted = ["name", _POWER, _DEVICES, _UUID, _VERSION, _CHANGED_BLOCKS, _SNAPSHOT]
     # Page by page: the devices of thousands of VMs would fill the memory.
     return session.read(
         lambda: hardware_of(_walk(session, vim.VirtualMachine, wanted, None)),
@@ -255,6 +258,7 @@ def _node_machine(machine: Properties) -> NodeMachine:
         name=_name(machine),
         hardware=str(machine.values.get(_VERSION) or ""),
         tracks_changes=bool(machine.values.get(_CHANGED_BLOCKS)),
+        has_snapshot=machine.values.get(_SNAPSHOT) is not None,
     )
 
 
