@@ -16,7 +16,7 @@ from tests.lab.adversarykit import (
     pod_leaving,
     uid,
 )
-from tests.lab.interruptkit import QUICK, await_words, begun, paused, started, stopped
+from tests.lab.interruptkit import QUICK, await_words, begun, bring_to, paused, started, stopped
 from tests.lab.labkit import Lab, Trial, finish
 from tests.lab.refusalkit import told
 
@@ -91,9 +91,7 @@ def test_a_swap_that_was_killed_is_ended_before_a_pod_that_vanished_meanwhile_is
             tool.process.wait()
     made.cluster.delete("Pod", "web-1", made.workload.namespace)
     until("web-1 gone", lambda: "web-1" not in made.pods())
-    run = made.resume() if end == "resume" else made.rollback()
-    assert run.exit_code == 0, str(run)
-    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+    bring_to(end, made)
 
 
 # The pod in hand -----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tests.lab.interruptkit import (
     assert_nothing_lost,
     await_words,
     begun,
+    bring_to,
     paused,
     started,
 )
@@ -33,13 +34,6 @@ from tests.lab.labkit import Lab, ToolRun, Trial, finish
 from tests.lab.refusalkit import told
 
 WINDOWS = pytest.mark.parametrize("window", ["replica", "run"])
-
-
-def bring_to(end: str, made: Trial) -> None:
-    """The way on, or the way back, once what was in the way has gone."""
-    run = made.resume() if end == "resume" else made.rollback()
-    assert run.exit_code == 0, str(run)
-    made.assert_migrated() if end == "resume" else made.assert_taken_back()
 
 
 def assert_needs_person(made: Trial, run: ToolRun, line: int, *says: str) -> None:

@@ -19,15 +19,9 @@ from tests.lab.adversarykit import (
     uid,
     written_since,
 )
-from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, begun
+from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, begun, bring_to
 from tests.lab.labkit import Running, ToolRun, Trial, finish
 from tests.lab.refusalkit import assert_refusal, told
-
-
-def bring_to(end: str, made: Trial) -> None:
-    run = made.resume() if end == "resume" else made.rollback()
-    assert run.exit_code == 0, str(run)
-    made.assert_migrated() if end == "resume" else made.assert_taken_back()
 
 
 def assert_stopped(made: Trial, run: ToolRun, line: int, *says: str) -> None:

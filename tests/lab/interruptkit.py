@@ -113,6 +113,13 @@ def volume_sources(trial: Trial) -> dict[str, str]:
     }
 
 
+def bring_to(end: str, made: Trial) -> None:
+    """The way on (`resume`) or the way back (`rollback`) of what was stopped, to its end."""
+    run = made.resume() if end == "resume" else made.rollback()
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+
+
 def assert_nothing_lost(trial: Trial) -> None:
     """Whatever the state: every byte is there, and one writer wrote it."""
     assert trial.report().problems() == []

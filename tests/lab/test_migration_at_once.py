@@ -15,6 +15,7 @@ from tests.lab.interruptkit import (
     assert_nothing_lost,
     await_words,
     begun,
+    bring_to,
     held,
     started,
     volume_sources,
@@ -102,9 +103,7 @@ def test_a_run_that_is_killed_with_one_of_two_through_is_taken_up(
         await_words(tool, "web-2 create-pod")
         tool.process.kill()
         finish(tool)
-    run = made.resume() if end == "resume" else made.rollback()
-    assert run.exit_code == 0, str(run)
-    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+    bring_to(end, made)
     assert most_away(made) == 2
 
 
@@ -118,9 +117,7 @@ def test_two_whose_claims_are_both_missing_come_back_together(trial: StartTrial,
     namespace = made.workload.namespace
     until("the claims are gone", lambda: not _claims(made, "data-web-3", "data-web-2"))
     assert made.cluster.find("StatefulSet", "web", namespace) is None
-    run = made.resume() if end == "resume" else made.rollback()
-    assert run.exit_code == 0, str(run)
-    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+    bring_to(end, made)
 
 
 def _claims(made: Trial, *names: str) -> list[str]:

@@ -129,7 +129,8 @@ def test_the_datacenters_path_has_its_folder(session: Session) -> None:
 
 
 def test_every_node_is_found_by_the_uuid_that_kubernetes_knows(lab: Lab, session: Session) -> None:
-    known = inventory.machines_by_uuid(session)
+    machines = inventory.hardware(session).machines
+    known = {uuid: machine.name for uuid, machine in machines.items()}
     nodes = lab.cluster().list("Node")
     uuids = [node["spec"]["providerID"].removeprefix("vsphere://").lower() for node in nodes]
     assert [known[each] for each in uuids] == [node["metadata"]["name"] for node in nodes]
@@ -167,11 +168,12 @@ def test_the_catalog_tells_of_many_disks_at_once_which_it_knows(
     assert disks.known_to_catalog([("datastore-0", disk_id)]) == frozenset()
 
 
-def test_one_walk_knows_every_nodes_machine(disks: Disks, session: Session) -> None:
+def test_one_walk_knows_every_nodes_machine(disks: Disks) -> None:
     machines = disks.hardware().machines
-    assert {uuid: each.name for uuid, each in machines.items()} == inventory.machines_by_uuid(
-        session
-    )
+    there = [*lab_vcenter.nodes("user"), *lab_vcenter.nodes("admin")]
+    assert {uuid: each.name for uuid, each in machines.items()} == {
+        each["uuid"].lower(): each["name"] for each in there
+    }
     nodes = list(machines.values())
     assert disks.seeing_uuids(nodes) == {each.id for each in nodes}
     assert disks.seeing_uuids([]) == frozenset()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,8 +17,7 @@ from csi_migration.kube import Forbidden, Resource, resources
 from csi_migration.model.disk import Disk
 from csi_migration.model.evidence import Evidence, Verdict
 from csi_migration.model.status import LeaseStatus
-from csi_migration.vsphere import inventory
-from csi_migration.vsphere.inventory import Attachment, Hardware
+from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
 
@@ -58,8 +58,10 @@ def cluster() -> Cluster:
     return made
 
 
-def systems_on(cluster: Cluster) -> Systems:
-    held = Hardware((device("vm-a", str(CLAIM.file.path)), device("vm-b", "[ds] other.vmdk")), ())
+def systems_on(cluster: Cluster, machines: Mapping[str, str]) -> Systems:
+    devices = (device("vm-a", str(CLAIM.file.path)), device("vm-b", "[ds] other.vmdk"))
+    known = {uuid: NodeMachine("", name, "") for uuid, name in machines.items()}
+    held = Hardware(devices, (), known)
     fake = SimpleNamespace(
         client=cluster,
         session=None,
@@ -69,13 +71,12 @@ def systems_on(cluster: Cluster) -> Systems:
     return cast(Systems, fake)
 
 
-def looked(cluster: Cluster) -> Evidence:
-    systems = systems_on(cluster)
+def looked(cluster: Cluster, machines: Mapping[str, str] = MappingProxyType({})) -> Evidence:
+    systems = systems_on(cluster, machines)
     return with_attachments(systems, PLAN, gather(systems, PLAN, None))
 
 
-def test_only_a_csi_volume_names_a_disk(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "machines_by_uuid", lambda _: {})
+def test_only_a_csi_volume_names_a_disk(cluster: Cluster) -> None:
     found = looked(cluster).claims
     assert (found["data-web-1"].disk, found["data-web-1"].registered) == (DISK, True)
     assert found["data-web-1"].holders == ("vm-a",)
@@ -93,15 +94,13 @@ def test_only_a_csi_volume_names_a_disk(cluster: Cluster, monkeypatch: pytest.Mo
 )
 def test_a_node_is_the_machine_of_its_uuid_or_else_of_its_name(
     cluster: Cluster,
-    monkeypatch: pytest.MonkeyPatch,
     provider: str,
     known: dict[str, str],
     machine: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(inventory, "machines_by_uuid", lambda _: known)
     node: Raw = {"metadata": {"name": "node-1"}, "spec": {"providerID": provider}}
     cluster.put(resources.NODES, node)
-    assert looked(cluster).machines == machine
+    assert looked(cluster, known).machines == machine
 
 
 # What is left ------------------------------------------------------------------------

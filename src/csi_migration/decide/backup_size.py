@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from csi_migration.decide.checks_volumes import pairs
 from csi_migration.model.objects import Raw
 from csi_migration.model.snapshot import Snapshot
 
@@ -26,10 +27,8 @@ def estimated_bytes(snapshot: Snapshot) -> int:
 
 
 def _of_replicas(snapshot: Snapshot) -> list[Raw]:
-    claims = snapshot.claims.values()
-    names = (claim["spec"].get("volumeName", "") for claim in claims)
-    volumes = [snapshot.volumes[name] for name in names if name in snapshot.volumes]
-    return [*snapshot.pods.values(), *claims, *volumes, *snapshot.attachments]
+    volumes = (volume for _, volume in pairs(snapshot))
+    return [*snapshot.pods.values(), *snapshot.claims.values(), *volumes, *snapshot.attachments]
 
 
 def _of_the_set(snapshot: Snapshot) -> list[Raw]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from csi_migration.decide.checks_volumes import pairs
 from csi_migration.decide.selectors import matches
 from csi_migration.model.objects import Raw, labels_of
 from csi_migration.model.snapshot import Snapshot
@@ -32,8 +33,7 @@ class Written:
 def written(snapshot: Snapshot) -> tuple[Written, ...]:
     """Every kind that a migration writes, with the set's objects of today."""
     pods, claims = tuple(snapshot.pods.values()), tuple(snapshot.claims.values())
-    bound = {claim["spec"].get("volumeName", "") for claim in claims}
-    volumes = tuple(volume for name, volume in snapshot.volumes.items() if name in bound)
+    volumes = tuple(volume for _, volume in pairs(snapshot))
     return (
         Written("StatefulSet", "apps", "statefulsets", (snapshot.statefulset,)),
         Written("Pod", "", "pods", pods),

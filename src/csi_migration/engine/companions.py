@@ -134,21 +134,22 @@ def _unsettled(statefulset: Raw) -> Iterator[str]:
 
 
 def _full_budgets(run: Run, replica: ReplicaPlan) -> Iterator[str]:
-    for budget in _budgets(run, replica):
-        if _allowed(budget) < 1:
-            yield f"disruption budget {name_of(budget)} has no room"
-
-
-def _budgets(run: Run, replica: ReplicaPlan) -> list[Raw]:
-    """By the labels of the pod itself: operators mark their leader at run time."""
     client, namespace = run.systems.client, run.plan.namespace
     pod = client.find(resources.PODS, replica.pod, namespace)
     budgets = client.list(resources.DISRUPTION_BUDGETS, namespace)
-    return list(budgets_covering([pod] if pod else [], budgets))
+    for budget in _without_room(budgets, [pod]):
+        yield f"disruption budget {name_of(budget)} has no room"
 
 
-def _allowed(budget: Raw) -> int:
-    return int(budget.get("status", {}).get("disruptionsAllowed", 0))
+def _without_room(budgets: list[Raw], pods: list[Raw | None]) -> Iterator[Raw]:
+    """Those that cover more of these pods than they allow to be missed.
+
+    By the labels of the pods themselves: operators mark their leader at run time.
+    """
+    for budget in budgets:
+        covered = sum(any(budgets_covering([pod], [budget])) for pod in pods if pod)
+        if covered > int(budget.get("status", {}).get("disruptionsAllowed", 0)):
+            yield budget
 
 
 def fitting(run: Run, replicas: list[ReplicaPlan]) -> list[ReplicaPlan]:
@@ -161,15 +162,9 @@ def fitting(run: Run, replicas: list[ReplicaPlan]) -> list[ReplicaPlan]:
     pods = pods_by_name(run)
     budgets = run.systems.client.list(resources.DISRUPTION_BUDGETS, run.plan.namespace)
     count = len(replicas)
-    while count > 1 and not _lets_go(budgets, [pods.get(r.pod) for r in replicas[:count]]):
+    while count > 1 and any(_without_room(budgets, [pods.get(r.pod) for r in replicas[:count]])):
         count -= 1
     return replicas[:count]
-
-
-def _lets_go(budgets: list[Raw], pods: list[Raw | None]) -> bool:
-    """Whether no budget covers more of these pods than it allows to be missed."""
-    covering = [b for pod in pods if pod for b in budgets_covering([pod], budgets)]
-    return all(sum(b is one for b in covering) <= _allowed(one) for one in covering)
 
 
 def require_untouched(run: Run, pod_uids: dict[str, str]) -> None:

@@ -10,7 +10,6 @@ from csi_migration.kube import resources
 from csi_migration.model.evidence import ClaimEvidence, Evidence
 from csi_migration.model.objects import Raw, by_name, vm_uuid_of
 from csi_migration.model.plan import ClaimPlan, MigrationPlan
-from csi_migration.vsphere import inventory
 from csi_migration.vsphere.disks import held_by
 from csi_migration.vsphere.inventory import Hardware
 
@@ -46,7 +45,7 @@ def with_attachments(systems: Systems, plan: MigrationPlan, evidence: Evidence) 
         for claim in planned
     }
     nodes = {pod["spec"].get("nodeName", "") for pod in evidence.pods.values()} - {""}
-    return replace(evidence, claims=claims, machines=_machines(systems, nodes))
+    return replace(evidence, claims=claims, machines=_machines(systems, nodes, hardware))
 
 
 def _claim(systems: Systems, planned: ClaimPlan, claim: Raw | None) -> ClaimEvidence:
@@ -71,8 +70,8 @@ def _held(
     )
 
 
-def _machines(systems: Systems, nodes: Iterable[str]) -> dict[str, str]:
-    by_uuid = inventory.machines_by_uuid(systems.session)
+def _machines(systems: Systems, nodes: Iterable[str], hardware: Hardware) -> dict[str, str]:
+    by_uuid = {uuid: machine.name for uuid, machine in hardware.machines.items()}
     names = set(by_uuid.values())
     found = {node: by_uuid.get(_uuid(systems, node), "") for node in nodes}
     # A node that says nothing of its VM mostly bears the VM's name.

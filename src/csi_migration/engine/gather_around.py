@@ -24,6 +24,7 @@ _CONTROLLERS = (
     resources.JOBS,
     resources.REPLICATION_CONTROLLERS,
 )
+_WEBHOOKS = (resources.MUTATING_WEBHOOKS, resources.VALIDATING_WEBHOOKS)
 
 
 class Around:
@@ -50,24 +51,22 @@ class Around:
 
     def controllers(self) -> tuple[dict[str, Raw], tuple[str, ...]]:
         """All that adopt pods by a selector, by `kind/name`, and the kinds that can't be seen."""
+        return self._of_kinds(_CONTROLLERS)
+
+    def webhooks(self) -> dict[str, Raw] | None:
+        """All configurations of admission webhooks by `kind/name`; None if some can't be seen."""
+        found, unseen = self._of_kinds(_WEBHOOKS)
+        return None if unseen else found
+
+    def _of_kinds(self, kinds: tuple[Resource, ...]) -> tuple[dict[str, Raw], tuple[str, ...]]:
         found: dict[str, Raw] = {}
         unseen: list[str] = []
-        for resource in _CONTROLLERS:
+        for resource in kinds:
             items = self.listed(resource)
             if items is None:
                 unseen.append(_dotted(resource))
             found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items or ()}
         return found, tuple(unseen)
-
-    def webhooks(self) -> dict[str, Raw] | None:
-        """All configurations of admission webhooks by `kind/name`; None if some can't be seen."""
-        found: dict[str, Raw] = {}
-        for resource in (resources.MUTATING_WEBHOOKS, resources.VALIDATING_WEBHOOKS):
-            items = self.listed(resource)
-            if items is None:
-                return None
-            found |= {f"{resource.kind.lower()}/{name_of(item)}": item for item in items}
-        return found
 
     def onto(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with what may change at any time; `with_surroundings` adds the rest."""

@@ -115,8 +115,11 @@ class Migration:
         return sorted(left, key=lambda replica: _urgency(standing.get(replica.pod)))
 
     def _is_there(self, standing: Standing | None) -> bool:
-        side = Side.IN_TREE if self._run.goes_back else Side.CSI
-        return standing is not None and standing.is_whole and standing.side is side
+        return standing is not None and standing.is_whole and standing.side is self._goal
+
+    @property
+    def _goal(self) -> Side:
+        return Side.IN_TREE if self._run.goes_back else Side.CSI
 
     def _is_ours_to_start(self, standing: Standing | None) -> bool:
         """Whether it comes first, and with all others of its kind: one that misses a claim,
@@ -125,8 +128,7 @@ class Migration:
         """
         if standing is None or standing.is_whole:
             return False
-        goal = Side.IN_TREE if self._run.goes_back else Side.CSI
-        return standing.side in (Side.BETWEEN, goal)
+        return standing.side in (Side.BETWEEN, self._goal)
 
     # One replica, or as many as may be away at once -----------------------------------
 
@@ -138,11 +140,10 @@ class Migration:
             run.patiently("", self._close_the_shared_window)
         self._soak.hold(swaps)
         run.patiently(replicas[0].pod, lambda: require_untouched(run, others))
-        side = Side.IN_TREE if run.goes_back else Side.CSI
         for swap in swaps:
             run.patiently(swap.pod, partial(self._warn_of_leftover_records, swap))
             moved = _moved(swap, goes_back=run.goes_back)
-            run.tell(ReplicaDone(swap.pod, moved, swap.seconds_away, side.value))
+            run.tell(ReplicaDone(swap.pod, moved, swap.seconds_away, self._goal.value))
         return {swap.pod for swap in swaps}
 
     def _swap_when_there_is_room(

@@ -15,13 +15,7 @@ from csi_migration.engine.gather_disks import ids_by_path, with_disks
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
 from csi_migration.model.disk import DiskPath
-from csi_migration.model.objects import (
-    Raw,
-    by_name,
-    claim_templates_of,
-    class_of,
-    uid_of,
-)
+from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_of, uid_of
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Request, Snapshot
 

@@ -166,7 +166,7 @@ class Swap:
         except MUST_STOP:
             raise
         except ToolError as error:
-            self.undo(error)
+            self._undo(error)
             raise
 
     def turn(self) -> Turn:
@@ -186,12 +186,11 @@ class Swap:
     def turn_back(self, error: ToolError) -> bool:
         """Whether its next turns undo what was done, because of this error."""
         try:
-            if self.is_retreating or not self._can_retreat():
+            if self.is_retreating or not self._begin_retreat():
                 return False
         except ToolError:
             return False
-        self._begin_anew()
-        self._actor.templates_of, self.error = self._templates_before, error
+        self.error = error
         return True
 
     def retreated(self) -> Retreated:
@@ -210,13 +209,11 @@ class Swap:
         decide = back_step if self._run.goes_back else next_step
         return decide(replica, seen, window)
 
-    def undo(self, error: ToolError) -> None:
+    def _undo(self, error: ToolError) -> None:
         """Raise Retreated once the replica is back; return if there is no way back."""
         try:
-            if not self._can_retreat():
+            if not self._begin_retreat():
                 return
-            self._begin_anew()
-            self._actor.templates_of = self._templates_before
             self._drive(retreat_step)
         except ToolError as second:
             if second.message != error.message:
@@ -225,8 +222,16 @@ class Swap:
             return
         raise self._retreated(error) from error
 
+    def _begin_retreat(self) -> bool:
+        if not self._can_retreat():
+            return False
+        self._tries.clear()
+        self._waits.begin_anew()
+        self._actor.templates_of = self._templates_before
+        return True
+
     def _retreated(self, error: ToolError) -> Retreated:
-        pod = self.replica.pod
+        pod = self.pod
         side = "CSI" if self._run.goes_back else "in-tree"
         word = "taken back" if self._run.goes_back else "migrated"
         back = Retreated(
@@ -249,10 +254,6 @@ class Swap:
         seen = self._run.patiently(self.replica.pod, self.observer.observe)
         has_pod = seen.pod.presence is not Presence.ABSENT
         return not has_pod and not can_retreat(self.replica, seen, self._run.direction)
-
-    def _begin_anew(self) -> None:
-        self._tries.clear()
-        self._waits.begin_anew()
 
     def _drive(self, decide: Decide) -> ReplicaSeen:
         while (seen := self._turn(decide, self._waits.until_changed)) is None:

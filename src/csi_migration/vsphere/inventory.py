@@ -217,12 +217,6 @@ def hardware(session: Session) -> Hardware:
     )
 
 
-def machines_by_uuid(session: Session) -> dict[str, str]:
-    """The name of every VM by its BIOS uuid."""
-    found = properties(session, vim.VirtualMachine, ["name", _UUID])
-    return {str(m.values[_UUID]).lower(): _name(m) for m in found if m.values.get(_UUID)}
-
-
 def seeing_uuids(session: Session, ids: Iterable[str]) -> frozenset[str]:
     """Those of the VMs that have disk.EnableUUID on, so that their guests see disks' uuids."""
     things = [session.managed(vim.VirtualMachine, each) for each in ids]
