@@ -44,13 +44,12 @@ class Torture:
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options, self.folder = options, folder
-        self.commit = ledger.commit()
         beside = Path(f"{options.json}.progress") if options.json else folder / "progress"
-        self.ledger = Ledger(beside, self.commit)
+        self.ledger = Ledger(beside, ledger.tool())
 
     def run(self) -> int:
         """Try the cases that are asked for, a lab after the other."""
-        print(f"commit {self.commit}, seed {self.options.seed}", flush=True)
+        print(f"commit {ledger.commit()}, tool {ledger.tool()}, seed {self.options.seed}", flush=True)
         labs = count(1)
         if self._missing():
             with self._lab(next(labs)) as running:
@@ -110,7 +109,7 @@ class Torture:
     def _report(self) -> int:
         found = [self.ledger.outcomes[str(each)] for each in self._cases()]
         if self.options.json:
-            ledger.write_json(self.options.json, self.options.seed, self.commit, found)
+            ledger.write_json(self.options.json, self.options.seed, found)
         failed = [one for one in found if one.verdict is Verdict.FAILED]
         print("\n".join([*ledger.summary(found), f"seed {self.options.seed}"]))
         for one in failed:

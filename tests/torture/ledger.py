@@ -17,21 +17,33 @@ from tests.torture.outcome import Outcome, Verdict
 
 def commit() -> str:
     """The commit that is tried; with changes on top, nothing can be said of a second run."""
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match=-"]
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--match=-")
+
+
+def tool() -> str:
+    """What is tried: the tool's sources and libraries, whatever else a commit has changed."""
+    parts = ("src", "requirements.txt")
+    changed = _git("status", "--porcelain", "--", *parts)
+    trees = (_git("rev-parse", "--short=12", f"HEAD:{part}") for part in parts)
+    return "-".join([*trees, *(["dirty"] if changed else [])])
+
+
+def _git(*arguments: str) -> str:
+    asked = ["git", *arguments]
     return subprocess.run(
         asked, cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
 class Ledger:
-    """Baselines and outcomes of one commit. Safe to share between threads."""
+    """Baselines and outcomes of one state of the tool. Safe to share between threads."""
 
-    def __init__(self, path: Path, commit: str) -> None:
-        self._path, self._commit = path, commit
+    def __init__(self, path: Path, tool: str) -> None:
+        self._path, self._tool = path, tool
         self._lock = threading.Lock()
         self.outcomes: dict[str, Outcome] = {}
         self.baselines: dict[str, Baseline] = {}
-        if path.exists() and not commit.endswith("-dirty"):
+        if path.exists() and not tool.endswith("-dirty"):
             self._read()
 
     def add(self, outcome: Outcome) -> None:
@@ -49,7 +61,7 @@ class Ledger:
 
     def _append(self, record: dict[str, Any]) -> None:
         with self._path.open("a") as file:
-            file.write(json.dumps({"commit": self._commit, **record}) + "\n")
+            file.write(json.dumps({"tool": self._tool, **record}) + "\n")
 
     def _read(self) -> None:
         for line in self._path.read_text().splitlines():
@@ -57,7 +69,7 @@ class Ledger:
                 record = json.loads(line)
             except ValueError:
                 continue  # cut off when the last run was killed
-            if record["commit"] == self._commit:
+            if record.get("tool") == self._tool:
                 self._take(record)
 
     def _take(self, record: dict[str, Any]) -> None:
@@ -90,10 +102,11 @@ def reproducing(outcome: Outcome) -> str:
     return f"make torture CASE={outcome.case}"
 
 
-def write_json(path: Path, seed: str, commit: str, outcomes: Sequence[Outcome]) -> None:
+def write_json(path: Path, seed: str, outcomes: Sequence[Outcome]) -> None:
     """Everything, whole or not at all."""
     content = {
-        "commit": commit,
+        "commit": commit(),
+        "tool": tool(),
         "seed": seed,
         "summary": summary(outcomes),
         "cases": [one.record() for one in outcomes],

@@ -1,4 +1,4 @@
-"""What was found is kept at once, per commit, and summed up honestly."""
+"""What was found is kept at once, per state of the tool, and summed up honestly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_second_run_knows_what_the_first_one_found(tmp_path: Path) -> None:
     assert second.baselines == {"one": BASELINE}
 
 
-def test_another_commit_begins_anew(tmp_path: Path) -> None:
+def test_another_tool_begins_anew(tmp_path: Path) -> None:
     Ledger(tmp_path / "progress", "abc").add(outcome("one:all", Verdict.PASSED))
     assert Ledger(tmp_path / "progress", "abd").outcomes == {}
     Ledger(tmp_path / "progress", "abc-dirty").add(outcome("one:all", Verdict.PASSED))
@@ -44,7 +44,7 @@ def test_a_line_that_was_cut_off_costs_its_case_only(tmp_path: Path) -> None:
     path = tmp_path / "progress"
     Ledger(path, "abc").add(outcome("one:all", Verdict.PASSED))
     with path.open("a") as file:
-        file.write('{"commit": "ab')
+        file.write('{"tool": "ab')
     assert list(Ledger(path, "abc").outcomes) == ["one:all"]
 
 
