@@ -26,6 +26,9 @@ CLIENTS = [user for name, (user, _) in IDENTITIES.items() if name not in PERSONS
 # Three tries at the longest delay, and some time to list.
 LONGEST_SECONDS = 3 * 60 + 30
 LASTING_SECONDS = 1
+ENDED = "ResponseComplete"
+# A server that goes ends all watches itself before the last is logged.
+LONGEST_SHUTDOWN_SECONDS = 10
 _SELECTORS = ("fieldSelector", "labelSelector")
 
 
@@ -50,7 +53,7 @@ class Restart:
 
     def __init__(self, audit_log: Path) -> None:
         self._log, self._offset = audit_log, 0
-        self._before = {_watch(entry) for entry in self._entries() if _begins(entry)}
+        self._before = _wanted(list(self._entries()))
         self._open: dict[str, Object] = {}
 
     def missing(self) -> set[Watch]:
@@ -88,14 +91,39 @@ class Restart:
                 yield line
 
 
+def _wanted(entries: list[Object]) -> set[Watch]:
+    """Of all watches so far those that their clients would still have.
+
+    Not what ended earlier and was not begun again, nor what is not served any more: a
+    definition of a custom resource was deleted.
+    """
+    begun = {entry["auditID"]: _watch(entry) for entry in entries if _begins(entry)}
+    last = max(map(_moment, entries), default=datetime.now(UTC))
+    ended = {entry["auditID"] for entry in entries if _ended_before(entry, last)}
+    gone = {_watch(entry) for entry in entries if _answer(entry) == HTTPStatus.NOT_FOUND}
+    return {watch for audit_id, watch in begun.items() if audit_id not in ended} - gone
+
+
+def _ended_before(entry: Object, last: datetime) -> bool:
+    age = last - _moment(entry)
+    return bool(entry["stage"] == ENDED and age.total_seconds() > LONGEST_SHUTDOWN_SECONDS)
+
+
+def _answer(entry: Object) -> int:
+    return int(entry["responseStatus"]["code"])
+
+
+def _moment(entry: Object) -> datetime:
+    return datetime.fromisoformat(entry["stageTimestamp"])
+
+
 def _begins(entry: Object) -> bool:
-    answer = entry["responseStatus"]["code"]
-    return bool(entry["stage"] == "ResponseStarted" and answer == HTTPStatus.OK)
+    return bool(entry["stage"] == "ResponseStarted" and _answer(entry) == HTTPStatus.OK)
 
 
 def _lasts(entry: Object) -> bool:
     """Whether it was not one of those that are answered with 200 and an ERROR at once."""
-    age = datetime.now(UTC) - datetime.fromisoformat(entry["stageTimestamp"])
+    age = datetime.now(UTC) - _moment(entry)
     return age.total_seconds() > LASTING_SECONDS
 
 

@@ -12,6 +12,7 @@ from lab.watches import Restart
 
 PODS = "/api/v1/pods"
 NODES = "/api/v1/nodes"
+SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/volumesnapshots"
 LONG_AGO = timedelta(minutes=1)
 
 
@@ -27,8 +28,8 @@ class AuditLog:
     ) -> None:
         self._write("ResponseStarted", path, user, code, ago)
 
-    def ended(self, path: str, *, user: str = "kubelet") -> None:
-        self._write("ResponseComplete", path, user, 200, timedelta())
+    def ended(self, path: str, *, code: int = 200, ago: timedelta = timedelta()) -> None:
+        self._write("ResponseComplete", path, "kubelet", code, ago)
 
     def _write(self, stage: str, path: str, user: str, code: int, ago: timedelta) -> None:
         entry = {
@@ -81,6 +82,23 @@ def test_a_watch_that_may_have_been_answered_with_an_error_event_is_missed(log: 
     restart = Restart(log.path)
     log.begun(PODS, ago=timedelta())
     assert missing(restart) == {PODS}
+
+
+def test_a_watch_that_ended_long_before_and_was_not_begun_again_is_not_missed(
+    log: AuditLog,
+) -> None:
+    log.begun(SNAPSHOTS)
+    log.ended(SNAPSHOTS, ago=LONG_AGO)
+    log.begun(PODS)
+    log.ended(PODS)
+    assert missing(Restart(log.path)) == {PODS}
+
+
+def test_a_watch_of_what_is_not_served_any_more_is_not_missed(log: AuditLog) -> None:
+    log.begun(SNAPSHOTS)
+    log.ended(SNAPSHOTS)
+    log.ended(SNAPSHOTS, code=404)
+    assert missing(Restart(log.path)) == set()
 
 
 def test_each_client_is_missed_for_itself_and_the_tool_is_not(log: AuditLog) -> None:
