@@ -44,7 +44,8 @@ class Answer:
 
     Attributes:
         body: an iterator for an answer that goes on, as a watch does.
-        then: called once the answer has been handed to the tool's socket.
+        then: called once the answer, or the head of one that goes on, has been handed to
+            the tool's socket.
     """
 
     status: int
@@ -166,7 +167,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self._deliver(answer)
-        answer.then()
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
@@ -178,11 +178,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+            self.wfile.flush()
+            answer.then()
         else:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
+            # A watch is answered when it begins: an event may never come.
+            self.wfile.flush()
+            answer.then()
             self._stream(answer.body)
-        self.wfile.flush()
+            self.wfile.flush()
 
     def _stream(self, chunks: Iterator[bytes]) -> None:
         for chunk in chunks:

@@ -148,6 +148,18 @@ def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
             assert time.monotonic() - begun < 3
 
 
+def test_a_watch_is_answered_when_it_begins(
+    lab: Lab, tmp_path: Path, victim: subprocess.Popen[bytes]
+) -> None:
+    """There may never be an event that could tell of its answer."""
+    with interposed(lab, tmp_path, identity="admin") as between:
+        between.aim(victim.pid)
+        between.meter = Meter(Strike(kind="v", number=1, fault=Fault.KILL_ANSWERED))
+        events = Cluster(between.kubeconfig).watch("Lease", "nobody-has-this", seconds=3)
+        assert list(events) == []
+        assert victim.poll() == -signal.SIGKILL
+
+
 def test_a_watch_can_be_too_old(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
         between.meter = Meter(Strike(kind="v", number=1, fault=Fault.ANSWER_410))
