@@ -49,7 +49,9 @@ class Torture:
 
     def run(self) -> int:
         """Try the cases that are asked for, a lab after the other."""
-        print(f"commit {ledger.commit()}, tool {ledger.tool()}, seed {self.options.seed}", flush=True)
+        print(
+            f"commit {ledger.commit()}, tool {ledger.tool()}, seed {self.options.seed}", flush=True
+        )
         labs = count(1)
         if self._missing():
             with self._lab(next(labs)) as running:

@@ -13,6 +13,7 @@ from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.run import Options, Run
 from csi_migration.kube import AlreadyExists, Forbidden, Resource, resources
 from csi_migration.model.disk import DiskPath
+from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Snapshot
 from csi_migration.vsphere.errors import DatastoreNotFound
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
@@ -111,11 +112,16 @@ def of(replicas: int) -> Snapshot:
 
 def objections(cluster: Cluster, replicas: int = 2) -> list[str]:
     """Against web-1, of a set of so many."""
+    eyes, replica = eyes_on(cluster, replicas)
+    return list(eyes.objections(replica))
+
+
+def eyes_on(cluster: Cluster, replicas: int = 2) -> tuple[Recheck, ReplicaPlan]:
     plan = plan_of(of(replicas))
     session = SimpleNamespace(about=SimpleNamespace(api_version="8.0.3.0"))
     systems = SimpleNamespace(client=cluster, disks=Disks(), session=session)
     run = cast(Run, SimpleNamespace(systems=systems, plan=plan, options=Options()))
-    return list(Recheck(run).objections(next(r for r in plan.replicas if r.ordinal == 1)))
+    return Recheck(run), next(r for r in plan.replicas if r.ordinal == 1)
 
 
 def test_the_records_of_the_cluster_are_not_listed(cluster: Cluster) -> None:
@@ -154,3 +160,40 @@ def test_a_small_set_was_tried_as_a_whole(cluster: Cluster) -> None:
 def test_a_volume_that_an_interrupted_swap_made_is_no_objection(cluster: Cluster) -> None:
     cluster.answers["persistentvolumes"] = AlreadyExists("it is there", status=409)
     assert objections(cluster, replicas=60) == []
+
+
+def test_what_was_fine_ahead_is_not_looked_at_again_at_once(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    eyes, replica = eyes_on(cluster)
+    eyes.look_ahead(replica)
+    cluster.listed.clear()
+    now += 4.9
+    assert list(eyes.objections(replica)) == []
+    assert cluster.listed == []
+    now += 0.2
+    assert list(eyes.objections(replica)) == []
+    assert resources.VOLUME_ATTACHMENTS.plural in cluster.listed
+
+
+def test_what_was_not_fine_ahead_is_looked_at_again(cluster: Cluster) -> None:
+    eyes, replica = eyes_on(cluster)
+    record = cluster.objects[resources.VOLUME_MIGRATIONS.plural, "fcd-1"]
+    wrong = {"volumepath": PATH, "volumeid": "fcd-9"}
+    cluster.put(resources.VOLUME_MIGRATIONS, {"metadata": {"name": "fcd-1"}, "spec": wrong})
+    eyes.look_ahead(replica)
+    assert "[disks-catalog]" in " ".join(eyes.objections(replica))
+    cluster.put(resources.VOLUME_MIGRATIONS, record)
+    assert list(eyes.objections(replica)) == []
+
+
+def test_a_pod_that_was_not_there_ahead_is_looked_at_when_it_is(cluster: Cluster) -> None:
+    eyes, replica = eyes_on(cluster)
+    pod = cluster.objects.pop((resources.PODS.plural, "web-1"))
+    eyes.look_ahead(replica)
+    cluster.put(resources.PODS, pod)
+    cluster.listed.clear()
+    assert list(eyes.objections(replica)) == []
+    assert cluster.listed

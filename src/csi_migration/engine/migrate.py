@@ -88,7 +88,9 @@ class Migration:
             run.at_once = max(run.options.max_unavailable, len(first))
             while left:
                 run.stop_if_asked()
-                done = self._replicas(first or left[: run.options.max_unavailable])
+                now = first or left[: run.options.max_unavailable]
+                then = [each for each in left if each not in now][: run.options.max_unavailable]
+                done = self._replicas(now, then)
                 left = [each for each in left if each.pod not in done]
                 first = [each for each in first if each.pod not in done]
         except ToolError as error:
@@ -132,13 +134,13 @@ class Migration:
 
     # One replica, or as many as may be away at once -----------------------------------
 
-    def _replicas(self, replicas: list[ReplicaPlan]) -> set[str]:
-        """The pods of those that came through, which may be fewer."""
+    def _replicas(self, replicas: list[ReplicaPlan], then: list[ReplicaPlan]) -> set[str]:
+        """The pods of those that came through, which may be fewer; `then` come the next."""
         run = self._run
         others, swaps = self._swap_when_there_is_room(replicas)
         if run.options.window is Window.REPLICA:
             run.patiently("", self._close_the_shared_window)
-        self._soak.hold(swaps)
+        self._soak.hold(swaps, partial(self._look_ahead, then))
         run.patiently(replicas[0].pod, lambda: require_untouched(run, others))
         for swap in swaps:
             run.patiently(swap.pod, partial(self._warn_of_leftover_records, swap))
@@ -176,9 +178,16 @@ class Migration:
         return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
-        """Forwards only, and not for what an earlier run left half-way."""
-        if not self._run.goes_back and replica.pod not in self._half_way:
+        if self._is_rechecked(replica):
             yield from self._eyes.objections(replica)
+
+    def _look_ahead(self, replicas: list[ReplicaPlan]) -> None:
+        for replica in filter(self._is_rechecked, replicas):
+            self._run.patiently(replica.pod, partial(self._eyes.look_ahead, replica))
+
+    def _is_rechecked(self, replica: ReplicaPlan) -> bool:
+        """Forwards only, and not for what an earlier run left half-way."""
+        return not self._run.goes_back and replica.pod not in self._half_way
 
     def _begin_again(self, back: Retreated) -> None:
         self._run.tell(Notice("warning", f"{back.message}. {back.state}"))

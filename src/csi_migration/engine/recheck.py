@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -19,21 +20,41 @@ from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
+_FRESH_SECONDS = 5.0
+
 
 class Recheck:
     """The checks that matter before each replica; what may be seen is asked for once."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._fine_since: dict[str, float] = {}
+
+    def look_ahead(self, replica: ReplicaPlan) -> None:
+        """Look while others still hold; if nothing objects, that is good for five seconds.
+
+        What does object may be gone by then, and is looked at again.
+        """
+        if self._is_fine(replica):
+            return
+        begun, snapshot = time.monotonic(), self._snapshot(replica)
+        if snapshot is not None and next(recheck.objections(snapshot), None) is None:
+            self._fine_since[replica.pod] = begun
 
     def objections(self, replica: ReplicaPlan) -> Iterator[str]:
         """Why it must not leave now; nothing if a claim or its pod is not as it was.
 
         That is for the planner to judge, which knows this migration's own objects.
         """
+        if self._is_fine(replica):
+            return
         snapshot = self._snapshot(replica)
         if snapshot is not None:
             yield from recheck.objections(snapshot)
+
+    def _is_fine(self, replica: ReplicaPlan) -> bool:
+        since = self._fine_since.get(replica.pod, -_FRESH_SECONDS)
+        return time.monotonic() - since < _FRESH_SECONDS
 
     @cached_property
     def _around(self) -> Around:

@@ -50,7 +50,7 @@ def _objects(evidence: Evidence) -> Iterator[tuple[str, Raw]]:
 
 
 def _config_maps(session: Session) -> Iterator[Verdict]:
-    """The tool makes none today and needs no right to list them: a refusal is no problem."""
+    """Copies of the backup; without the right to list them a refusal is no problem."""
     client, namespace = session.systems.client, session.plan.namespace
     try:
         found = client.list(resources.CONFIG_MAPS, namespace)

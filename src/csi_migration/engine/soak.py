@@ -18,6 +18,8 @@ from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
 
 _HEALTH_SECONDS = 30.0
+# So long before it ends there is time to look at who leaves next.
+_LAST_SECONDS = 3.0
 _REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
 
 
@@ -39,10 +41,11 @@ class Soak:
         self._look_after = look_after
         self._seconds = max(run.options.soak, run.plan.min_ready_seconds)
 
-    def hold(self, swaps: Sequence[Swap]) -> None:
+    def hold(self, swaps: Sequence[Swap], prepare: Callable[[], None]) -> None:
         """Hold until all of them have stayed Ready and are healthy.
 
         A drain or an eviction may replace one meanwhile: then its time begins anew.
+        `prepare` is called in the last seconds, more than once if they are many.
 
         Raises:
             WaitedTooLong: one does not stay Ready.
@@ -56,10 +59,15 @@ class Soak:
             for one in left:
                 self._look(one)
             self._look_after()
+            if 0 < max(map(self._seconds_left, left)) <= _LAST_SECONDS:
+                prepare()
             wait.pause("holding for a while to see that it stays Ready", partial(self._rest, left))
 
     def _is_over(self, held: _Held) -> bool:
-        return time.monotonic() >= held.since + self._seconds and self._is_healthy(held.name)
+        return self._seconds_left(held) <= 0 and self._is_healthy(held.name)
+
+    def _seconds_left(self, held: _Held) -> float:
+        return held.since + self._seconds - time.monotonic()
 
     def _look(self, held: _Held) -> None:
         held.pod = pod = self._run.patiently(held.name, lambda: self._settled_pod(held.name))
@@ -76,7 +84,7 @@ class Soak:
 
     def _rest(self, left: Sequence[_Held], pause: float) -> bool:
         """Until the first one's time is over or its pod changes; one that is away is asked for."""
-        pod, seconds = left[0].pod, left[0].since + self._seconds - time.monotonic()
+        pod, seconds = left[0].pod, self._seconds_left(left[0])
         if pod is None or seconds <= 0:
             time.sleep(pause)
             return True
