@@ -13,7 +13,7 @@ from csi_migration.vsphere import inventory, privileges, tasks
 from csi_migration.vsphere._bindings import vim
 from csi_migration.vsphere.cns import Cns
 from csi_migration.vsphere.csi_config import VCenter
-from csi_migration.vsphere.disks import Disks
+from csi_migration.vsphere.disks import Disks, held_by, holders_in
 from csi_migration.vsphere.errors import (
     DatastoreNotFound,
     DiskNotFound,
@@ -40,6 +40,13 @@ def place(facts: dict[str, Any], who: str = "driver_", **other: Any) -> VCenter:
         "datacenters": (),
     }
     return VCenter(**(known | other))
+
+
+def located(disks: Disks, path: DiskPath) -> DiskFile:
+    found = disks.locate_all([path])[path]
+    if isinstance(found, DiskFile):
+        return found
+    raise found
 
 
 @pytest.fixture
@@ -137,7 +144,7 @@ def test_every_node_is_found_by_the_uuid_that_kubernetes_knows(lab: Lab, session
 
 
 def test_a_vmdk_is_located_with_its_size(disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     assert file.path == path
     assert file.datacenter == "/Production/DC0"
     assert file.capacity_bytes == 8 * MIB
@@ -153,7 +160,7 @@ def test_many_vmdks_of_a_folder_are_located_with_few_searches(
     found = disks.locate_all([*gone, path, elsewhere])
     # One for the names and one that tells what is there instead; the log may lag behind.
     assert len(calls(lab, "SearchDatastore_Task")) <= before + 5
-    assert found[path] == disks.locate(path)
+    assert found[path] == located(disks, path)
     assert all(isinstance(found[each], DiskNotFound) for each in gone)
     assert isinstance(found[elsewhere], DatastoreNotFound)
 
@@ -161,7 +168,7 @@ def test_many_vmdks_of_a_folder_are_located_with_few_searches(
 def test_the_catalog_tells_of_many_disks_at_once_which_it_knows(
     disks: Disks, path: DiskPath
 ) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     disk_id = disks.register(file, "data-web-0")
     others = [(file.datastore_id, f"no-such-disk-{number}") for number in range(150)]
     assert disks.known_to_catalog([*others, (file.datastore_id, disk_id)]) == {disk_id}
@@ -182,23 +189,23 @@ def test_one_walk_knows_every_nodes_machine(disks: Disks) -> None:
 def test_a_missing_vmdk_is_answered_with_what_lies_there(disks: Disks, path: DiskPath) -> None:
     folder, _, name = path.file.rpartition("/")
     with pytest.raises(DiskNotFound) as missing:
-        disks.locate(DiskPath(path.datastore, f"{folder}/gone.vmdk"))
+        located(disks, DiskPath(path.datastore, f"{folder}/gone.vmdk"))
     assert name in missing.value.details
 
 
 def test_a_missing_folder_is_a_missing_disk(disks: Disks) -> None:
     with pytest.raises(DiskNotFound, match="nowhere"):
-        disks.locate(DiskPath("vsanDatastore", "nowhere/gone.vmdk"))
+        located(disks, DiskPath("vsanDatastore", "nowhere/gone.vmdk"))
 
 
 def test_a_missing_datastore_is_answered_with_those_that_are_there(disks: Disks) -> None:
     with pytest.raises(DatastoreNotFound) as missing:
-        disks.locate(DiskPath("LUN 8", "x.vmdk"))
+        located(disks, DiskPath("LUN 8", "x.vmdk"))
     assert "LUN 7 (fast)" in missing.value.details
 
 
 def test_registering_twice_gives_the_same_disk(disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     assert disks.find(file) is None
     disk_id = disks.register(file, "data-web-0")
     assert disks.register(file, "data-web-0") == disk_id
@@ -211,7 +218,7 @@ def test_registering_twice_gives_the_same_disk(disks: Disks, path: DiskPath) -> 
 def test_a_registration_does_not_make_the_catalog_be_listed_again(
     lab: Lab, disks: Disks, path: DiskPath
 ) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     assert disks.find(file) is None
     before = len(calls(lab, "ListVStorageObject"))
     disk_id = disks.register(file, "data-web-0")
@@ -222,7 +229,7 @@ def test_a_registration_does_not_make_the_catalog_be_listed_again(
 
 
 def test_a_disk_is_found_by_the_id_that_is_expected(lab: Lab, disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     disk_id = disks.register(file, "data-web-0")
     listed = len(calls(lab, "ListVStorageObject"))
     assert disks.find(file, expected_id=disk_id) is not None
@@ -230,7 +237,7 @@ def test_a_disk_is_found_by_the_id_that_is_expected(lab: Lab, disks: Disks, path
 
 
 def test_a_disk_is_protected_from_its_vms_deletion(disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     disk_id = disks.register(file, "data-web-0")
     disks.protect(file.datastore_id, disk_id)
     disks.protect(file.datastore_id, disk_id)
@@ -242,7 +249,7 @@ def test_a_disk_is_protected_from_its_vms_deletion(disks: Disks, path: DiskPath)
 def test_a_disk_that_is_not_there_is_not_retrieved_and_not_protected(
     disks: Disks, path: DiskPath
 ) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     assert disks.retrieve(file.datastore_id, str(uuid.uuid4())) is None
     with pytest.raises(DiskNotFound):
         disks.protect(file.datastore_id, str(uuid.uuid4()))
@@ -251,25 +258,28 @@ def test_a_disk_that_is_not_there_is_not_retrieved_and_not_protected(
 def test_a_disk_attached_by_its_path_is_held(
     disks: Disks, path: DiskPath, attach: Callable[[str, DiskFile], None]
 ) -> None:
-    file = disks.locate(path)
-    assert disks.holders(file) == ()
+    file = located(disks, path)
+    assert holders_in(disks.hardware(), file.path, None) == ()
     attach("node-2", file)
-    assert disks.holders(file) == ("vm node-2",)
-    (device,) = disks.attachments(file)
+    assert holders_in(disks.hardware(), file.path, None) == ("vm node-2",)
+    (device,) = held_by(disks.hardware(), path, None)
     assert (device.disk_mode, device.parent, device.flat) == ("independent_persistent", "", True)
 
 
 def test_a_disk_attached_as_an_fcd_is_held_and_consumed(
     session: Session, disks: Disks, path: DiskPath
 ) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     disk_id = disks.register(file, "data-web-0")
     machines = inventory.properties(session, vim.VirtualMachine, ["name"])
     machine = session.managed(vim.VirtualMachine, machines[0].id)
     datastore = session.managed(vim.Datastore, file.datastore_id)
     attached = machine.AttachDisk_Task(vim.vslm.ID(id=disk_id), datastore)
     tasks.result(session, attached, method="AttachDisk", subject=disk_id)
-    held, (device,) = disks.retrieve(file.datastore_id, disk_id), disks.attachments(file, disk_id)
+    held, (device,) = (
+        disks.retrieve(file.datastore_id, disk_id),
+        held_by(disks.hardware(), path, disk_id),
+    )
     detached = machine.DetachDisk_Task(vim.vslm.ID(id=disk_id))
     tasks.result(session, detached, method="DetachDisk", subject=disk_id)
     assert held is not None
@@ -278,12 +288,12 @@ def test_a_disk_attached_as_an_fcd_is_held_and_consumed(
     freed = disks.retrieve(file.datastore_id, disk_id)
     assert freed is not None
     assert freed.consumers == ()
-    assert disks.holders(file, disk_id) == ()
+    assert holders_in(disks.hardware(), path, disk_id) == ()
 
 
 def test_a_bare_datacenter_is_refused_as_vcenter_does(disks: Disks, path: DiskPath) -> None:
-    located = disks.locate(path)
-    bare = DiskFile(located.path, located.datastore_id, "DC0", located.capacity_bytes)
+    file = located(disks, path)
+    bare = DiskFile(file.path, file.datastore_id, "DC0", file.capacity_bytes)
     with pytest.raises(RegistrationRefused, match="dsDiskUrl"):
         disks.register(bare, "data-web-0")
 
@@ -291,17 +301,17 @@ def test_a_bare_datacenter_is_refused_as_vcenter_does(disks: Disks, path: DiskPa
 def test_a_disk_just_registered_is_no_cns_volume(
     session: Session, disks: Disks, path: DiskPath
 ) -> None:
-    disk_id = disks.register(disks.locate(path), "data-web-0")
+    disk_id = disks.register(located(disks, path), "data-web-0")
     assert not Cns(session).registered(disk_id)
 
 
 def test_the_drivers_user_lacks_nothing(session: Session, disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     assert privileges.missing(session, privileges.needed(session, [file.datastore_id])) == []
 
 
 def test_a_lacking_privilege_is_named(session: Session, disks: Disks, path: DiskPath) -> None:
-    file = disks.locate(path)
+    file = located(disks, path)
     lacking = privileges.missing(session, {file.datastore_id: ["Datastore.Delete"]})
     assert lacking == [(path.datastore, "Datastore.Delete")]
 
@@ -315,7 +325,7 @@ def test_an_ended_session_is_opened_again(
     facts: dict[str, Any], trust: Trust, session: Session, path: DiskPath
 ) -> None:
     disks = Disks(session)
-    file = disks.locate(path)
+    file = located(disks, path)
     with Session.connect(place(facts, ""), trust) as admin:
         end_others(admin)
     disk_id = disks.register(file, "data-web-0")

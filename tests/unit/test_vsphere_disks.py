@@ -209,3 +209,15 @@ def test_batches_hold_every_item_once_and_in_order(size: int) -> None:
     parts = list(batches(list(range(5)), size))
     assert [each for part in parts for each in part] == list(range(5))
     assert max(map(len, parts)) <= size
+
+
+def test_a_node_is_the_vm_of_its_uuid_or_the_only_one_of_its_name() -> None:
+    def machine(number: int, name: str) -> NodeMachine:
+        return NodeMachine(f"vm-{number}", name, "vmx-19")
+
+    twins = {"a": machine(1, "node-1"), "b": machine(2, "node-1"), "c": machine(3, "node-3")}
+    hardware = Hardware((), (), twins)
+    assert hardware.machine_of("node-1", "b") == twins["b"]
+    assert hardware.machine_of("node-3", "") == twins["c"]
+    assert hardware.machine_of("node-1", "") is None
+    assert hardware.machine_of("node-4", "") is None

@@ -71,11 +71,8 @@ def _held(
 
 
 def _machines(systems: Systems, nodes: Iterable[str], hardware: Hardware) -> dict[str, str]:
-    by_uuid = {uuid: machine.name for uuid, machine in hardware.machines.items()}
-    names = set(by_uuid.values())
-    found = {node: by_uuid.get(_uuid(systems, node), "") for node in nodes}
-    # A node that says nothing of its VM mostly bears the VM's name.
-    return {node: vm or node for node, vm in found.items() if vm or node in names}
+    found = {node: hardware.machine_of(node, _uuid(systems, node)) for node in nodes}
+    return {node: machine.name for node, machine in found.items() if machine}
 
 
 def _uuid(systems: Systems, node: str) -> str:

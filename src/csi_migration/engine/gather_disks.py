@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
@@ -160,14 +159,9 @@ def _attachment(found: Attachment) -> DiskAttachment:
 
 
 def _machines(disks: Disks, snapshot: Snapshot, hardware: Hardware) -> dict[str, Machine]:
-    """The VM of each node: by its uuid, or the only VM of its name, for a node that says
-    nothing mostly bears it.
-    """
-    names = Counter(machine.name for machine in hardware.machines.values())
-    alone = {m.name: m for m in hardware.machines.values() if names[m.name] == 1}
     found: dict[str, NodeMachine] = {}
     for name, node in (snapshot.nodes or {}).items():
-        if one := hardware.machines.get(vm_uuid_of(node)) or alone.get(name):
+        if one := hardware.machine_of(name, vm_uuid_of(node)):
             found[name] = one
     seeing = disks.seeing_uuids(found.values())
     return {

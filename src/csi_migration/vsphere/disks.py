@@ -43,22 +43,14 @@ class Disks:
         self._datastores: list[Datastore] | None = None
         self._catalogs: dict[str, dict[DiskPath, str]] = {}
 
-    def locate(self, path: DiskPath) -> DiskFile:
-        """Find the VMDK that a volume's path means, under vCenter's own name for it.
-
-        Raises:
-            DatastoreNotFound: no datastore has that name, or several have.
-            DiskNotFound: the datastore has no such VMDK.
-        """
-        found = self.locate_all([path])[path]
-        if isinstance(found, DiskFile):
-            return found
-        raise found
-
     def locate_all(
         self, paths: Iterable[DiskPath]
     ) -> dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound]:
-        """The same for many paths, with few calls; errors stand in the files' places."""
+        """Find the VMDKs that volumes' paths mean, under vCenter's own names for them.
+
+        Errors stand in the files' places: no datastore has that name, or several have; the
+        datastore has no such VMDK. Few calls for many paths.
+        """
         found: dict[DiskPath, DiskFile | DatastoreNotFound | DiskNotFound] = {}
         on: dict[Datastore, list[DiskPath]] = {}
         for path in dict.fromkeys(paths):
@@ -199,18 +191,6 @@ class Disks:
     def seeing_uuids(self, machines: Iterable[NodeMachine]) -> frozenset[str]:
         """The ids of those VMs that have disk.EnableUUID on: one call."""
         return inventory.seeing_uuids(self._session, [each.id for each in machines])
-
-    def attachments(self, file: DiskFile, disk_id: str | None = None) -> tuple[Attachment, ...]:
-        """Every device, of any VM, that holds the disk or a delta of it."""
-        return held_by(self.hardware(), file.path, disk_id)
-
-    def holders(self, file: DiskFile, disk_id: str | None = None) -> tuple[str, ...]:
-        """Who holds the disk right now: `vm node-2`. Asks vCenter at every call.
-
-        A VM that may hold it, for vCenter can't read its devices
-        (`inventory.hardware` says which), counts as a holder.
-        """
-        return holders_in(self.hardware(), file.path, disk_id)
 
     def _all_datastores(self) -> list[Datastore]:
         if self._datastores is None:

@@ -131,6 +131,15 @@ class Hardware:
     unreadable: tuple[str, ...]
     machines: Mapping[str, NodeMachine] = field(default_factory=dict)
 
+    def machine_of(self, node: str, uuid: str) -> NodeMachine | None:
+        """A node's VM by its uuid, or the only VM of the node's name: one that says nothing
+        of its VM mostly bears it.
+        """
+        if found := self.machines.get(uuid):
+            return found
+        named = [machine for machine in self.machines.values() if machine.name == node]
+        return named[0] if len(named) == 1 else None
+
 
 def properties(
     session: Session, kind: Any, names: list[str], container: Any = None
