@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lab import cluster
 from lab.layout import Layout
@@ -22,6 +23,12 @@ pytest.register_assert_rewrite(
 )
 
 from tests.lab.labkit import Lab, Trial  # noqa: E402
+
+# A busy machine is no failure.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 StartTrial = Callable[..., Trial]
 LONGEST_NAMESPACE = 60
