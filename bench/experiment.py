@@ -95,7 +95,8 @@ def measure(bed: Bed, options: Options) -> Found:
 class _Experiment:
     def __init__(self, bed: Bed, options: Options) -> None:
         self.bed, self.options, self.found = bed, options, Found()
-        self.sizes = [*options.sizes, *((1, options.large) if options.large else ())]
+        sizes = (*options.sizes, *((1, options.large) if options.large else ()))
+        self.sizes = list(dict.fromkeys(sizes))
         self.waiting = self._workload("waiting", 1)
 
     def prepare(self) -> None:
