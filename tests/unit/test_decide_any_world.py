@@ -79,7 +79,6 @@ class DisturbedReplica(RuleBasedStateMachine):
             self.world = others_act(later) if isinstance(step, AwaitIt) else later
 
     def _undo_if_it_can(self) -> None:
-        self.memory = NOTHING
         if not self.run.retreats and self.run.can_retreat(self.world):
             self.run = replace(self.run, retreats=True)
 

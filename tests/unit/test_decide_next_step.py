@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_migration.model.plan import Direction, ReplicaPlan, Window
-from csi_migration.model.step import Act, Action, AwaitIt, Finished, Refuse, Retreat, Step
+from csi_migration.model.step import (
+    Act,
+    Action,
+    AwaitIt,
+    Finished,
+    Look,
+    LookAt,
+    Refuse,
+    Retreat,
+    Step,
+)
+from tests.unit.replica_disturbances import disturb
 from tests.unit.replica_others import others_act
 from tests.unit.replica_run import NOTHING, Memory, Run, visit
 from tests.unit.replica_world import (
@@ -205,7 +216,31 @@ def test_the_window_opens_only_over_a_ready_replica() -> None:
 def test_a_replica_that_is_not_ready_on_csi_may_go_back() -> None:
     world = replace(csi_world(ONE), pod=PodState(ready=False))
 
-    assert _step(world, back()) == Act(Action.OPEN_WINDOW)
+    assert _step(world, back(), _knowing(world)) == Act(Action.OPEN_WINDOW)
+
+
+def _knowing(world: World) -> Memory:
+    """What a run knows that has looked at the disk."""
+    return back().take(world, NOTHING, LookAt(Look.DISK, world.claims[0].name))[1]
+
+
+@pytest.mark.parametrize("name", ["disk moved", "disk unknown"])
+def test_a_disk_that_can_not_go_back_is_refused_while_its_pod_still_runs(name: str) -> None:
+    """A snapshot makes a delta of it: the in-tree volume would show what was before."""
+    whole = csi_world(ONE)
+    world = disturb(whole, name, whole.claims[0])
+    assert _step(world, back()) == LookAt(Look.DISK, "data")
+    assert isinstance(_step(world, back(), _knowing(world)), Refuse)
+
+
+@pytest.mark.parametrize("start", [in_tree_world, csi_world])
+def test_a_disk_that_lies_elsewhere_does_not_keep_the_pod_from_its_old_volumes(
+    start: Callable[[ReplicaPlan], World],
+) -> None:
+    whole = start(ONE)
+    world = replace(disturb(whole, "disk moved", whole.claims[0]), statefulset=AWAY, pod=GONE)
+    undoing = replace(forwards() if start is in_tree_world else back(), retreats=True)
+    assert _step(world, undoing, _knowing(world)) == Act(Action.CREATE_POD)
 
 
 def test_the_set_stays_away_while_somebody_is_deleting_a_claim_on_csi() -> None:

@@ -21,6 +21,7 @@ from csi_migration.decide.replica_rules import (
     delete_csi_volume,
     delete_in_tree_volume,
     deletion,
+    first,
     is_in_place,
     is_in_tree,
     is_on_csi,
@@ -30,6 +31,7 @@ from csi_migration.decide.replica_rules import (
     refusal,
     stage_by_stage,
     take_the_pod_away,
+    wrong_disks,
 )
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
@@ -40,6 +42,7 @@ def back_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     """What to do next to bring this replica back to its in-tree volumes."""
     return (
         refusal(plan, seen)
+        or wrong_disks(plan, seen)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)
         or bring_the_pod_back(plan, seen, window)
@@ -65,13 +68,19 @@ def templates_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step
     return left or close_the_window(plan, seen) or Finished()
 
 
+def _know_the_disks(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
+    """While nobody is away yet: one that is a delta by now, after a snapshot, can't go back."""
+    return first(plan, seen, _know_the_disk) if is_whole_on_csi(plan, seen) else None
+
+
 def _take_the_pod_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
     if is_in_tree(plan, seen):
         return await_pod_gone() if seen.pod.terminating else None
     guard = others_first(seen) if is_whole_on_csi(plan, seen) else None
     # A replica that is not Ready on CSI, or whose claims somebody is deleting, is the
     # very one that has to go back.
-    return guard or take_the_pod_away(seen, is_whole=is_on_csi(plan, seen), needs_ready=False)
+    away = take_the_pod_away(seen, is_whole=is_on_csi(plan, seen), needs_ready=False)
+    return guard or (away and (_know_the_disks(plan, seen) or away))
 
 
 def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:

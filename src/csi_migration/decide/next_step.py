@@ -32,6 +32,7 @@ from csi_migration.decide.replica_rules import (
     refusal,
     stage_by_stage,
     take_the_pod_away,
+    wrong_disks,
 )
 from csi_migration.model.plan import ClaimPlan, Direction, ReplicaPlan, Window
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
@@ -52,6 +53,7 @@ def next_step(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> Step:
     """What to do next to bring this replica to CSI volumes."""
     return (
         refusal(plan, seen)
+        or wrong_disks(plan, seen)
         or deletion(plan, seen)
         or _take_the_pod_away(plan, seen)
         or _swap_while_it_is_away(plan, seen)

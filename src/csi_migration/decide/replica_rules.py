@@ -119,7 +119,15 @@ def _claim_refusals(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
         yield _no_longer_retain(plan.old_volume)
     if seen.new_volume.presence is Presence.NEW and not seen.new_retain:
         yield _no_longer_retain(plan.new_volume)
-    yield from _wrong_disk(plan, seen)
+
+
+def wrong_disks(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
+    """A claim's First Class Disk that is not the file that it is thought to be.
+
+    Nothing may be made of it; what stands may still be given its pod and its set back.
+    """
+    found = [reason for claim in plan.claims for reason in _wrong(claim, seen.claims[claim.name])]
+    return Refuse("; ".join(found)) if found else None
 
 
 def deletions(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[str]:
@@ -149,8 +157,10 @@ def _no_longer_retain(volume: str) -> str:
     )
 
 
-def _wrong_disk(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
-    """A stale catalog names another disk (vsphere-csi-driver issue 3082)."""
+def _wrong(plan: ClaimPlan, seen: ClaimSeen) -> Iterator[str]:
+    """A stale catalog names another disk (vsphere-csi-driver issue 3082), or a snapshot made
+    a delta of it.
+    """
     if seen.disk is not None and seen.disk.path != plan.file.path:
         yield f"First Class Disk {seen.disk.id} lies at {seen.disk.path}, not at {plan.file.path}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csi_migration.model.plan import MigrationPlan, ReplicaPlan
+from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
 from csi_migration.model.step import AwaitIt, Wait
 
@@ -68,8 +68,18 @@ def _ways_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> I
             f"--replica {replica.ordinal}` brings the replica back to its in-tree volumes, and "
             "`resume` migrates it anew."
         )
+    if any(_lies_elsewhere(seen.claims[claim.name], claim) for claim in replica.claims):
+        yield (
+            "If a snapshot made it a delta, delete the snapshots of this disk and see that the "
+            "delta is gone; if vCenter's catalog is stale, see `govc disk.ls -l` and "
+            "`govc disk.ls -R`. Then run the same command again."
+        )
     if any(_lost_retain(claim) for claim in seen.claims.values()):
         yield "Stop whatever changes the policy; the next run sets it to Retain before all else."
+
+
+def _lies_elsewhere(seen: ClaimSeen, claim: ClaimPlan) -> bool:
+    return seen.disk is not None and seen.disk.path != claim.file.path
 
 
 def _is_foreign(claim: ClaimSeen) -> bool:
