@@ -1,6 +1,8 @@
-"""What is looked at again before a replica leaves: that replica, and blockers only."""
+"""What is looked at again before a replica leaves: that replica, and what forbids it to."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -36,11 +38,20 @@ def test_what_only_needs_acceptance_was_accepted_before() -> None:
     assert list(objections(of(0, changed(healthy(), "unseen_controllers", ("jobs.batch",))))) == []
 
 
-def test_every_check_that_is_made_again_is_a_blocker() -> None:
+def test_a_snapshot_of_the_nodes_vm_keeps_the_replica_here_unless_accepted() -> None:
+    machine = replace(healthy().machines["node-1"], has_snapshot=True)
+    taken = of(0, replace(healthy(), machines={"node-1": machine}))
+    (objection,) = objections(taken)
+    assert objection.endswith("[machine-snapshots]")
+    request = replace(taken.request, accepted=frozenset({"machine-snapshots"}))
+    assert list(objections(replace(taken, request=request))) == []
+
+
+def test_every_check_that_is_made_again_can_forbid() -> None:
     found = {check.id: check.severity for check in CHECKS if check.id in AGAIN}
 
     assert found.keys() == AGAIN
-    assert set(found.values()) == {Severity.BLOCKER}
+    assert set(found.values()) == {Severity.BLOCKER, Severity.NEEDS_ACCEPTANCE}
 
 
 def test_a_set_of_one_replica_has_that_ordinal() -> None:

@@ -21,6 +21,7 @@ from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
 
 FOUND = snapshots.look(1)
+OPTIONS = Options(intree_class="standard", csi_class="standard-rwo")
 PATH = "[ds] kubevols/disk-1.vmdk"
 
 
@@ -120,7 +121,7 @@ def eyes_on(cluster: Cluster, replicas: int = 2) -> tuple[Recheck, ReplicaPlan]:
     plan = plan_of(of(replicas))
     session = SimpleNamespace(about=SimpleNamespace(api_version="8.0.3.0"))
     systems = SimpleNamespace(client=cluster, disks=Disks(), session=session)
-    run = cast(Run, SimpleNamespace(systems=systems, plan=plan, options=Options()))
+    run = cast(Run, SimpleNamespace(systems=systems, plan=plan, options=OPTIONS))
     return Recheck(run), next(r for r in plan.replicas if r.ordinal == 1)
 
 

@@ -249,6 +249,9 @@ def run_options_of(arguments: dict[str, Any]) -> Any:
         unreachable_timeout=arguments["unreachable_timeout"],
         health_command=arguments["health_command"],
         max_unavailable=arguments["max_unavailable"],
+        intree_class=arguments["intree_storageclass"],
+        csi_class=arguments["csi_storageclass"],
+        accepted=frozenset(arguments.get("accept") or ()),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.catalogue import findings
-from csi_migration.model.finding import Severity
 from csi_migration.model.objects import Raw
 from csi_migration.model.snapshot import Snapshot
 
@@ -32,6 +31,7 @@ AGAIN = frozenset(
         "machines-readable",
         "disks-catalog",
         "disks-held-here",
+        "machine-snapshots",
         "dry-runs",
     }
 )
@@ -48,7 +48,11 @@ def of_one_replica(statefulset: Raw, ordinal: int) -> Raw:
 
 
 def objections(snapshot: Snapshot) -> Iterator[str]:
-    """Why this replica must not leave now, in words with the check's id."""
+    """Why this replica must not leave now, in words with the check's id.
+
+    What the person has accepted is no reason, nor what can't be told: preflight had it
+    accepted before the run began.
+    """
     for finding in findings(snapshot, only=AGAIN):
-        if finding.severity is Severity.BLOCKER:
+        if finding.forbids and finding.known:
             yield f"{finding.subject}: {finding.message} [{finding.id}]"

@@ -16,7 +16,7 @@ from csi_migration.engine.gather_disks import ids_by_path, with_disks
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
 from csi_migration.model.disk import DiskPath
-from csi_migration.model.objects import Raw, by_name, claim_templates_of, class_of, uid_of
+from csi_migration.model.objects import Raw, by_name, uid_of
 from csi_migration.model.plan import ReplicaPlan
 from csi_migration.model.snapshot import Request, Snapshot
 
@@ -97,7 +97,7 @@ class Recheck:
             pods={replica.ordinal: pod},
             claims=claims,
             volumes=by_name(client.find(resources.VOLUMES, c.old_volume) for c in replica.claims),
-            classes=by_name(client.find(resources.STORAGE_CLASSES, name) for name in names),
+            classes=by_name(client.find(resources.STORAGE_CLASSES, each) for each in names if each),
         )
 
     def _surrounded(self, snapshot: Snapshot) -> Snapshot:
@@ -121,8 +121,12 @@ def _as_backed_up(replica: ReplicaPlan, claims: dict[str, Raw]) -> bool:
 
 
 def _request(run: Run) -> Request:
-    plan = run.plan
-    intree, csi = (
-        class_of(claim_templates_of(item)[0]) for item in (plan.original, plan.statefulset_manifest)
+    plan, options = run.plan, run.options
+    return Request(
+        plan.namespace,
+        plan.statefulset,
+        options.intree_class,
+        options.csi_class,
+        options.window,
+        accepted=options.accepted,
     )
-    return Request(plan.namespace, plan.statefulset, intree, csi, run.options.window)

@@ -74,6 +74,9 @@ class Options:
         unreachable_timeout: how long an API may be gone before the run stops.
         health_command: a shell command that must succeed after each swap.
         max_unavailable: how many replicas are swapped at once.
+        intree_class: the in-tree class that was asked for.
+        csi_class: the CSI class that was.
+        accepted: ids of the checks whose findings the person has taken on.
     """
 
     window: Window = Window.REPLICA
@@ -82,6 +85,9 @@ class Options:
     unreachable_timeout: float = 300.0
     health_command: str = ""
     max_unavailable: int = 1
+    intree_class: str = ""
+    csi_class: str = ""
+    accepted: frozenset[str] = frozenset()
 
 
 # How long each wait may take, in seconds. A forced detach by Kubernetes comes
