@@ -13,6 +13,7 @@ from csi_migration.decide.plan import plan_of
 from csi_migration.engine import ending, migrate
 from csi_migration.engine.migrate import Migration
 from csi_migration.engine.run import Options, Run
+from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import Stopped
@@ -38,7 +39,7 @@ def stops(*_: Any) -> None:
 def run_on(*, is_taken_up: bool) -> Run:
     cluster, plan = Listing(), plan_of(snapshots.healthy())
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
-    journal = SimpleNamespace(run_ended=lambda **_: None)
+    journal = SimpleNamespace(run_ended=lambda **_: None, records=tuple)
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan,
@@ -88,7 +89,7 @@ def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
 @pytest.mark.parametrize(
     ("upper", "acts"),
     [
-        (Standing(Side.CSI, is_whole=True, is_ready=True), ["set again", "room"]),
+        (Standing(Side.CSI, is_whole=True, is_ready=True), ["set again", "hold web-1", "room"]),
         (Standing(Side.BETWEEN, is_whole=False, is_ready=False), ["room"]),
     ],
     ids=["all whole", "one half-way"],
@@ -96,7 +97,10 @@ def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
 def test_an_interrupted_window_ends_before_the_next_replica_leaves(
     monkeypatch: pytest.MonkeyPatch, upper: Standing, acts: list[str]
 ) -> None:
-    """Unless a replica is half-way: over its claims the set could not come back."""
+    """Unless a replica is half-way: over its claims the set could not come back.
+
+    And who came through in a run that did not see it stay Ready is held first.
+    """
     found: list[str] = []
     swap = SimpleNamespace(set_again=lambda: found.append("set again"))
     lower = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
@@ -109,6 +113,11 @@ def test_an_interrupted_window_ends_before_the_next_replica_leaves(
     monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "Swap", lambda *_: swap)
     monkeypatch.setattr(migrate, "await_room", room)
+
+    def hold(_: Any, pods: dict[str, str | None], _prepare: Any) -> None:
+        found.append(f"hold {', '.join(pods)}")
+
+    monkeypatch.setattr(Soak, "hold", hold)
 
     with pytest.raises(Stopped):
         Migration(run_on(is_taken_up=True)).everything()

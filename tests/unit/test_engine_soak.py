@@ -10,8 +10,8 @@ import pytest
 
 from csi_migration.engine import soak
 from csi_migration.engine.run import Run
-from csi_migration.engine.soak import Soak
-from csi_migration.engine.swap import Swap
+from csi_migration.engine.soak import Soak, held_before
+from csi_migration.journal.record import Intent, Note, ObjectRef, Record
 from csi_migration.kube import resources
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -42,20 +42,31 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def held(clock: Clock, seconds: float, prepare: Callable[[], None]) -> float:
-    """Hold web-1, which stays Ready; how long that took."""
-    cluster, begun = MemoryCluster(), clock.now
-    cluster.put(resources.PODS, POD)
+def held(
+    clock: Clock,
+    seconds: float,
+    prepare: Callable[[], None] = lambda: None,
+    *,
+    uid: str | None = UID,
+    cluster: MemoryCluster | None = None,
+) -> float:
+    """Hold web-1, which is Ready unless the cluster says otherwise; how long that took."""
+    begun = clock.now
+    if cluster is None:
+        cluster = MemoryCluster()
+        cluster.put(resources.PODS, POD)
+    notes: list[str] = []
     waiter: Any = SimpleNamespace(pause=lambda _, rest: rest(0.1))
     run: Any = SimpleNamespace(
         options=SimpleNamespace(soak=seconds, ready_timeout=60, health_command=""),
         plan=SimpleNamespace(min_ready_seconds=0, namespace="shop", statefulset="web"),
         systems=SimpleNamespace(client=cluster),
+        directory=SimpleNamespace(journal=SimpleNamespace(note=notes.append)),
         waiter=lambda *_: waiter,
         patiently=lambda _, ask: ask(),
     )
-    swap: Any = SimpleNamespace(pod="web-1", seen=SimpleNamespace(pod=SimpleNamespace(uid=UID)))
-    Soak(cast(Run, run), lambda: None).hold([cast(Swap, swap)], prepare)
+    Soak(cast(Run, run), lambda: None).hold({"web-1": uid}, prepare)
+    assert notes == ["held: web-1"]
     return clock.now - begun
 
 
@@ -74,3 +85,43 @@ def test_what_the_preparation_takes_does_not_come_on_top(clock: Clock) -> None:
 
 def test_without_a_hold_nothing_is_prepared(clock: Clock) -> None:
     assert held(clock, 0, lambda: pytest.fail("prepared")) == 0
+
+
+class SlowCluster(MemoryCluster):
+    """Its pod becomes Ready after some looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+        self.put(resources.PODS, POD | {"status": {}})
+
+    def find(self, *arguments: Any) -> Any:
+        self.looks -= 1
+        if self.looks < 0:
+            self.put(resources.PODS, POD)
+        return super().find(*arguments)
+
+
+def test_a_pod_that_nobody_has_seen_ready_is_waited_for_even_without_a_hold(clock: Clock) -> None:
+    assert held(clock, 0, uid=None, cluster=SlowCluster(20)) >= 20
+
+
+def test_the_hold_begins_when_it_is_ready(clock: Clock) -> None:
+    assert held(clock, 10, uid=None, cluster=SlowCluster(20)) >= 30
+
+
+def intent(seq: int, replica: str) -> Intent:
+    pod = ObjectRef(kind="Pod", name=replica)
+    return Intent(
+        seq=seq, time=TIME, step="", replica=replica, action="delete-pod", object=pod, parameters={}
+    )
+
+
+TIME = "2026-11-24T00:00:00.000Z"
+
+
+def test_who_was_held_counts_until_something_is_done_to_it_again() -> None:
+    notes = [Note(seq=n, time=TIME, text=f"held: web-{n}") for n in (1, 2)]
+    records: list[Record] = [intent(0, "web-1"), intent(0, "web-2"), intent(0, ""), *notes]
+    assert held_before(records) == {"web-1", "web-2"}
+    assert held_before([*records, intent(3, "web-1")]) == {"web-2"}

@@ -46,13 +46,16 @@ def pods_by_name(run: Run) -> dict[str, Raw]:
 
 def await_room(
     run: Run, replica: ReplicaPlan, look_after: Callable[[], None], recheck: Objections
-) -> None:
+) -> bool:
     """Wait until the application can do without this replica.
 
     While the set is there its budgets count; once it is away they take its
     pods for unmanaged ones and say nothing of use
     (kubernetes: disruption.go:getExpectedPodCount). `look_after` is called as long
     as another replica is missed. `recheck` tells what else is in the way.
+
+    Returns:
+        Whether it had to wait, so that what was seen before is old.
 
     Raises:
         WaitedTooLong: it could not; nothing was changed.
@@ -64,12 +67,15 @@ def await_room(
         _ROOM_SECONDS,
         "Bring the other replicas up again, then run the migration again.",
     )
+    has_waited = False
     while problem := run.patiently(
         replica.pod, lambda: next(chain(_objections(run, replica), recheck(replica)), "")
     ):
         run.stop_if_asked()
         look_after()
         wait.pause(problem)
+        has_waited = True
+    return has_waited
 
 
 def require_others_ready(run: Run, replica: ReplicaPlan) -> None:

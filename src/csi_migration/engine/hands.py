@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from csi_migration.engine.patience import ROUND_SECONDS
 from csi_migration.engine.run import Run
 from csi_migration.engine.swap import MUST_STOP, Retreated, Swap, Turn
 from csi_migration.model.errors import ToolError
 from csi_migration.model.events import Notice
 
 _PAUSE_SECONDS = 0.2
-# Looking takes its time too: of that, rest so many times as long.
+# Looking takes its time too: of that, rest so many times as long, but no longer than a
+# round, for the Lease and the other pods are looked after between rests.
 _REST_FOR_A_LOOK = 2.0
 
 
@@ -91,7 +93,7 @@ class Hands:
                 self._bring_the_set_back()
             elif turns <= {Turn.WAITS, Turn.NEEDS_THE_SET}:
                 looked = time.monotonic() - begun
-                time.sleep(max(_PAUSE_SECONDS, _REST_FOR_A_LOOK * looked))
+                time.sleep(min(ROUND_SECONDS, max(_PAUSE_SECONDS, _REST_FOR_A_LOOK * looked)))
         ends = [*self._stuck.values(), *self._ends]
         if ends:
             raise min(ends, key=_hope)  # each has been told when it happened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 
@@ -18,8 +19,8 @@ from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.hands import Hands
 from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.retain import restore_policies, retain_everything
-from csi_migration.engine.run import Run
-from csi_migration.engine.soak import Soak
+from csi_migration.engine.run import TRANSIENT, Run
+from csi_migration.engine.soak import Soak, held_before
 from csi_migration.engine.standing import Side, Standing, standings
 from csi_migration.engine.swap import MUST_STOP, Retreated, Swap
 from csi_migration.engine.tidy import tidy_up
@@ -88,11 +89,14 @@ class Migration:
             run.at_once = max(run.options.max_unavailable, len(first))
             while left:
                 run.stop_if_asked()
+                if not first:
+                    self._hold_those_of_before(standing, left)
                 now = first or left[: run.options.max_unavailable]
                 then = [each for each in left if each not in now][: run.options.max_unavailable]
                 done = self._replicas(now, then)
                 left = [each for each in left if each.pod not in done]
                 first = [each for each in first if each.pod not in done]
+            self._hold_those_of_before(standing, left)
         except ToolError as error:
             self._close_after(error)
             raise
@@ -115,6 +119,16 @@ class Migration:
             )
         left = [r for r in run.replicas if not self._is_there(standing.get(r.pod))]
         return sorted(left, key=lambda replica: _urgency(standing.get(replica.pod)))
+
+    def _hold_those_of_before(self, standing: dict[str, Standing], then: list[ReplicaPlan]) -> None:
+        """Who came through in an earlier run that did not see it stay Ready and healthy."""
+        if self._run.goes_back:
+            return  # a replica that is not Ready must not keep another one from its way back
+        there = {pod for pod, each in standing.items() if self._is_there(each)}
+        unheld = sorted(there - held_before(self._run.directory.journal.records()))
+        if unheld:
+            prepare = partial(self._look_ahead, then[: self._run.options.max_unavailable])
+            self._soak.hold(dict.fromkeys(unheld), prepare)
 
     def _is_there(self, standing: Standing | None) -> bool:
         return standing is not None and standing.is_whole and standing.side is self._goal
@@ -140,7 +154,8 @@ class Migration:
         others, swaps = self._swap_when_there_is_room(replicas)
         if run.options.window is Window.REPLICA:
             run.patiently("", self._close_the_shared_window)
-        self._soak.hold(swaps, partial(self._look_ahead, then))
+        held = {swap.pod: swap.seen.pod.uid for swap in swaps if swap.seen}
+        self._soak.hold(held, partial(self._look_ahead, then))
         run.patiently(replicas[0].pod, lambda: require_untouched(run, others))
         for swap in swaps:
             run.patiently(swap.pod, partial(self._warn_of_leftover_records, swap))
@@ -154,8 +169,9 @@ class Migration:
         """Wait for room and swap; again if another replica got into trouble meanwhile."""
         run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
-            for replica in replicas:
-                await_room(run, replica, self._bring_back_the_vanished, self._recheck)
+            # What waits for one makes the looks at those before it old.
+            while any(self._had_to_wait(replica) for replica in replicas):
+                pass
             leaving = self._fitting(replicas)
             others = run.patiently(leaving[0].pod, partial(self._others, leaving))
             run.stop_if_asked()
@@ -177,13 +193,23 @@ class Migration:
             return replicas
         return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
+    def _had_to_wait(self, replica: ReplicaPlan) -> bool:
+        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck)
+
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
-        if self._is_rechecked(replica):
+        if not self._is_rechecked(replica):
+            return
+        try:
             yield from self._eyes.objections(replica)
+        except TRANSIENT:
+            self._bring_back_the_vanished()  # vCenter may stay away for long
+            raise
 
     def _look_ahead(self, replicas: list[ReplicaPlan]) -> None:
-        for replica in filter(self._is_rechecked, replicas):
-            self._run.patiently(replica.pod, partial(self._eyes.look_ahead, replica))
+        """What can't be seen now is looked at when its turn comes: nobody waits for it here."""
+        with contextlib.suppress(ToolError):
+            for replica in filter(self._is_rechecked, replicas):
+                self._eyes.look_ahead(replica)
 
     def _is_rechecked(self, replica: ReplicaPlan) -> bool:
         """Forwards only, and not for what an earlier run left half-way."""

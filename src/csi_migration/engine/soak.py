@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from csi_migration.engine.companions import settled_set
 from csi_migration.engine.patience import ROUND_SECONDS, Sighting, until_changed
 from csi_migration.engine.run import Run
-from csi_migration.engine.swap import Swap
+from csi_migration.journal.record import Intent, Note, Record
 from csi_migration.kube import resources
-from csi_migration.model.events import Notice
+from csi_migration.model import events
 from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
 
 _HEALTH_SECONDS = 30.0
@@ -23,14 +23,29 @@ _LAST_SECONDS = 3.0
 _REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
 
 
+_HELD = "held: "
+_NOT_YET = float("inf")
+
+
 @dataclass(slots=True)
 class _Held:
-    """A replica since when, as which pod, and how that was last seen."""
+    """A replica, as which pod and since when it is Ready, and how that was last seen."""
 
     name: str
-    uid: str
+    uid: str | None
     since: float
     pod: Raw | None = None
+
+
+def held_before(records: Sequence[Record]) -> set[str]:
+    """The pods that were held to the end, and that nothing was done to since then."""
+    held: set[str] = set()
+    for record in records:
+        if isinstance(record, Note) and record.text.startswith(_HELD):
+            held.add(record.text.removeprefix(_HELD))
+        elif isinstance(record, Intent):
+            held.discard(record.replica)
+    return held
 
 
 class Soak:
@@ -41,19 +56,23 @@ class Soak:
         self._look_after = look_after
         self._seconds = max(run.options.soak, run.plan.min_ready_seconds)
 
-    def hold(self, swaps: Sequence[Swap], prepare: Callable[[], None]) -> None:
+    def hold(self, pods: Mapping[str, str | None], prepare: Callable[[], None]) -> None:
         """Hold until all of them have stayed Ready and are healthy.
 
         A drain or an eviction may replace one meanwhile: then its time begins anew.
-        `prepare` is called in the last seconds, more than once if they are many.
+
+        Args:
+            pods: their names, each with the uid of the pod that is Ready at this moment;
+                None if nobody has seen that.
+            prepare: called in the last seconds, more than once if they are many.
 
         Raises:
             WaitedTooLong: one does not stay Ready.
             NeedsPerson: somebody changed the set.
         """
         now = time.monotonic()
-        held = [_Held(one.pod, one.seen.pod.uid, now) for one in swaps if one.seen]
-        names = ", ".join(one.name for one in held)
+        held = [_Held(name, uid, now if uid else _NOT_YET) for name, uid in pods.items()]
+        names = ", ".join(pods)
         wait = self._run.waiter(names, "soak", self._seconds + self._run.options.ready_timeout)
         while left := [one for one in held if not self._is_over(one)]:
             for one in left:
@@ -62,6 +81,8 @@ class Soak:
             if 0 < max(map(self._seconds_left, left)) <= _LAST_SECONDS:
                 prepare()
             wait.pause("holding for a while to see that it stays Ready", partial(self._rest, left))
+        for name in pods:
+            self._run.directory.journal.note(_HELD + name)
 
     def _is_over(self, held: _Held) -> bool:
         return self._seconds_left(held) <= 0 and self._is_healthy(held.name)
@@ -72,9 +93,12 @@ class Soak:
     def _look(self, held: _Held) -> None:
         held.pod = pod = self._run.patiently(held.name, lambda: self._settled_pod(held.name))
         if pod is not None and uid_of(pod) != held.uid:
+            if held.uid:
+                self._run.tell(events.Notice("warning", _REPLACED, held.name))
             held.uid = uid_of(pod)
-            self._run.tell(Notice("warning", _REPLACED, held.name))
         if pod is None or not is_ready(pod):
+            held.since = _NOT_YET
+        elif held.since == _NOT_YET:
             held.since = time.monotonic()
 
     def _settled_pod(self, name: str) -> Raw | None:
