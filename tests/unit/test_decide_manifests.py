@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from csi_migration.decide.manifests import (
+    claim_changes,
     new_claim,
     new_pod,
     new_statefulset,
@@ -180,3 +181,16 @@ def test_a_zone_that_the_driver_does_not_know_is_refused() -> None:
 
     with pytest.raises(UnknownTopology, match="pvc-0"):
         csi_node_affinity(volume, set())
+
+
+def test_what_a_claim_became_since_its_backup_is_told() -> None:
+    claim = snapshots.claim(0)
+    for to_come in (new_claim(claim, "pvc-0-csi", "standard-rwo"), restored_claim(claim)):
+        assert claim_changes(claim, to_come) == ()
+        annotations = claim["metadata"]["annotations"] | {"pv.kubernetes.io/bind-completed": "yes"}
+        bound = changed(claim, "metadata/annotations", annotations)
+        assert claim_changes(bound, to_come) == ()
+        labelled = changed(claim, "metadata/labels", {"team": "orders"})
+        assert claim_changes(labelled, to_come) == ("labels",)
+        larger = changed(claim, "spec/resources", {"requests": {"storage": "50Gi"}})
+        assert claim_changes(larger, to_come) == ("storage 50Gi, then 1Gi",)

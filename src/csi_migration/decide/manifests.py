@@ -144,6 +144,19 @@ def new_claim(claim: Raw, volume: str, csi_class: str) -> Raw:
     }
 
 
+def claim_changes(found: Raw, planned: Raw) -> tuple[str, ...]:
+    """What a claim has by now that the one which takes its place will not have, in words."""
+    now, then = _metadata(found), _metadata(planned)
+    changed = [kind for kind in now if now[kind] != then[kind]]
+    size, later = _requested(found), _requested(planned)
+    return (*changed, *((f"storage {size}, then {later}",) if size != later else ()))
+
+
+def _requested(claim: Raw) -> str:
+    requests = claim["spec"].get("resources", {}).get("requests", {})
+    return str(requests.get("storage", ""))
+
+
 def new_statefulset(statefulset: Raw, csi_class: str) -> Raw:
     """The set again, its claim templates on the CSI class, all else as it was.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from csi_migration.decide.manifests import with_claim_templates, with_handle
+from csi_migration.decide.manifests import claim_changes, with_claim_templates, with_handle
 from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import missing_claims, require_others_ready
 from csi_migration.engine.ownership import give_back_ownership
@@ -185,7 +185,21 @@ class Actor:
         self._require_retain(volume, side.uid)
         self._require_no_set()
         self._back_up(resources.CLAIMS, claim.name, seen.claim.uid)
+        self._tell_what_is_lost(claim)
         return self._delete(resources.CLAIMS, claim.name, seen.claim.uid)
+
+    def _tell_what_is_lost(self, planned: ClaimPlan) -> None:
+        """The claim comes back as it was backed up; what it became since is on disk only."""
+        found = self._systems.client.find(resources.CLAIMS, planned.name, self._plan.namespace)
+        goes_back = self._run.goes_back
+        to_come = planned.old_claim_manifest if goes_back else planned.new_claim_manifest
+        changes = claim_changes(found, to_come) if found else ()
+        if changes:
+            text = (
+                f"claim {planned.name} changed since it was backed up ({', '.join(changes)}) and "
+                f"comes back as it was; as it is now it lies in {self._run.directory.path}"
+            )
+            self._run.tell(Notice("warning", text, self._replica.pod))
 
     def _delete_volume(self, name: str, seen: Seen) -> dict[str, str]:
         self._require_retain(name, seen.uid)

@@ -52,4 +52,6 @@ def _volumes(replica: ReplicaPlan, claims: dict[str, Raw]) -> str:
 def _volume(planned: ClaimPlan, claim: Raw | None) -> str:
     if claim is None or is_terminating(claim):
         return _BETWEEN
-    return "CSI" if claim["spec"].get("volumeName") == planned.new_volume else "in-tree"
+    sides = {planned.new_volume: "CSI", planned.old_volume: "in-tree"}
+    volume = claim["spec"].get("volumeName", "")
+    return sides.get(volume, f"on {volume or 'no volume'}, which is not this migration's")
