@@ -25,6 +25,7 @@ class Workload:
     Attributes:
         claims: names of the volumeClaimTemplates.
         first_ordinal: `spec.ordinals.start`.
+        storage_classes: of each claim template, if not `storage_class` for all; may be empty.
         mebibytes: the size of each volume.
         max_unavailable: of its PodDisruptionBudget; None for a set without one.
         pod: fields of the pod template's spec to add or replace.
@@ -42,6 +43,7 @@ class Workload:
     pod_management: Literal["OrderedReady", "Parallel"] = "OrderedReady"
     reclaim_policy: Literal["Delete", "Retain"] = "Delete"
     storage_class: str = "standard"
+    storage_classes: tuple[str, ...] = ()
     origin: Origin = "registered"
     datastore: str = DATASTORES[0]
     folder: str = "kubevols"
@@ -116,8 +118,8 @@ def statefulset(workload: Workload) -> Object:
         "selector": {"matchLabels": workload.labels},
         "template": template,
         "volumeClaimTemplates": [
-            {"metadata": {"name": claim}, "spec": _simple_claim_spec(workload)}
-            for claim in workload.claims
+            {"metadata": {"name": claim}, "spec": _simple_claim_spec(workload, number)}
+            for number, claim in enumerate(workload.claims)
         ],
     }
     if workload.first_ordinal:
@@ -174,7 +176,7 @@ def volume(workload: Workload, claim: str) -> Object:
             "claimRef": {"kind": "PersistentVolumeClaim", "apiVersion": "v1"}
             | {"namespace": workload.namespace, "name": claim},
             "persistentVolumeReclaimPolicy": workload.reclaim_policy,
-            "storageClassName": workload.storage_class,
+            "storageClassName": wanted.get("storageClassName", workload.storage_class),
             "volumeMode": wanted.get("volumeMode", "Filesystem"),
             "vsphereVolume": {"volumePath": f"[{workload.datastore}] {file}", "fsType": "ext4"},
             **({"nodeAffinity": affinity} if affinity else {}),
@@ -221,11 +223,12 @@ def _ordinal(claim: str) -> int:
     return int(claim.rpartition("-")[2])
 
 
-def _simple_claim_spec(workload: Workload) -> Object:
+def _simple_claim_spec(workload: Workload, number: int) -> Object:
+    classes = workload.storage_classes or (workload.storage_class,) * len(workload.claims)
     return {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": f"{workload.mebibytes}Mi"}},
-        "storageClassName": workload.storage_class,
+        "storageClassName": classes[number],
     }
 
 

@@ -290,9 +290,17 @@ MISFITS = [
         "classes swapped",
         nothing,
         "classes",
-        "volumes-in-tree",
+        "volumes-class",
         "template-classes",
         options=("--intree-storageclass", "standard-rwo", "--csi-storageclass", "standard"),
+    ),
+    misfit(
+        "volumes-class of a class that is not there",
+        nothing,
+        "classes",
+        "volumes-class",
+        "template-classes",
+        options=("--intree-storageclass", "no-such-class"),
     ),
     misfit("claims-unshared", created(body("v1", POD, "backup", spec=OTHER_POD))),
     misfit(

@@ -93,3 +93,19 @@ def test_paths_are_recorded_for_whoever_resumes_from_another_folder(
     assert kept["vcenter_ca"] == f"{tmp_path}/ca.pem"
     assert "secret" not in str(kept)
     assert kept["has_health_command"] is True
+
+
+@pytest.mark.parametrize(
+    "flag", ["--sts-name", "--sts-namespace", "--intree-storageclass", "--csi-storageclass"]
+)
+@pytest.mark.parametrize("value", ["", "..", "a/b", "a b"])
+def test_what_no_object_is_called_is_no_name(flag: str, value: str) -> None:
+    @click.command()
+    @options.statefulset_begun
+    def command(**_: Any) -> None:
+        raise AssertionError
+
+    result = CliRunner().invoke(command, [flag, value])
+
+    assert result.exit_code == 2
+    assert f"Invalid value for '{flag}': {value!r} is no object's name" in result.output

@@ -80,8 +80,9 @@ MISFITS: list[tuple[str, str, Any]] = [
     ("claims-bound", "volumes/pvc-0/spec/claimRef/uid", "other"),
     ("claims-bound", "claims/data-web-0/metadata/deletionTimestamp", TERMINATING),
     ("volumes-in-tree", "volumes/pvc-0/spec/vsphereVolume", None),
-    ("volumes-in-tree", "volumes/pvc-0/spec/storageClassName", "fast"),
-    ("volumes-in-tree", "claims/data-web-0/spec/storageClassName", "fast"),
+    ("volumes-class", "volumes/pvc-0/spec/storageClassName", "fast"),
+    ("volumes-class", "volumes/pvc-0/spec/storageClassName", None),
+    ("volumes-class", "claims/data-web-0/spec/storageClassName", "fast"),
     ("volume-paths", "volumes/pvc-0/spec/vsphereVolume/volumePath", "disk-0"),
     (
         "volume-paths",

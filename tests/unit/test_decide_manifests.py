@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from csi_migration.decide.last_applied import LAST_APPLIED
 from csi_migration.decide.manifests import (
     claim_changes,
     new_claim,
@@ -14,6 +17,7 @@ from csi_migration.decide.manifests import (
     recreated,
     restored_claim,
     restored_volume,
+    with_claim_templates,
     with_handle,
 )
 from csi_migration.decide.topology import UnknownTopology, csi_node_affinity
@@ -194,3 +198,28 @@ def test_what_a_claim_became_since_its_backup_is_told() -> None:
         assert claim_changes(labelled, to_come) == ("labels",)
         larger = changed(claim, "spec/resources", {"requests": {"storage": "50Gi"}})
         assert claim_changes(larger, to_come) == ("storage 50Gi, then 1Gi",)
+
+
+@pytest.mark.parametrize("said", [None, ""])
+def test_a_claim_without_a_class_comes_back_without_one(said: str | None) -> None:
+    claim = restored_claim(changed(snapshots.claim(0), "spec/storageClassName", said))
+
+    assert claim["spec"]["storageClassName"] == ""
+
+
+@pytest.mark.parametrize("said", [None, "", "fast"])
+def test_what_kubectl_applied_says_of_a_class_goes_and_comes_back_with_the_templates(
+    said: str | None,
+) -> None:
+    path = "spec/volumeClaimTemplates/0/spec/storageClassName"
+    plain = recreated(changed(snapshots.statefulset(), path, said))
+    record = json.dumps(plain, sort_keys=True, separators=(",", ":")) + "\n"
+    applied = changed(plain, "metadata/annotations", {LAST_APPLIED: record})
+    moved = new_statefulset(applied, "standard-rwo")
+    back = with_claim_templates(moved, applied)
+
+    assert '"storageClassName":"standard-rwo"' in moved["metadata"]["annotations"][LAST_APPLIED]
+    assert back["metadata"]["annotations"] == {LAST_APPLIED: record}
+    assert back["spec"] == plain["spec"] | {
+        "volumeClaimTemplates": back["spec"]["volumeClaimTemplates"]
+    }

@@ -247,7 +247,7 @@ def kept(item: Raw, how: Any) -> Raw:
         ("pods", "metadata/finalizers", ["shop.example/own"], "pod-finalizers"),
         ("volumes", "spec/accessModes", ["ReadWriteMany"], "access-modes"),
         ("volumes", "spec/vsphereVolume/volumePath", "nowhere", "volume-paths"),
-        ("volumes", "spec/storageClassName", "other", "volumes-in-tree"),
+        ("volumes", "spec/storageClassName", "other", "volumes-class"),
     ],
 )
 def test_the_checks_say_the_same_of_what_is_kept_of_an_object(
@@ -318,6 +318,36 @@ def test_a_volume_under_the_name_to_come_is_seen() -> None:
     (row,) = inventory_of(lists(volumes=healthy().volumes | taken)).sets
 
     assert row.findings == ("volume-names",)
+
+
+def without_a_class(**fields: Any) -> Lists:
+    return lists(
+        claims=tuple(changed(snapshots.claim(o), "spec/storageClassName", "") for o in range(2)),
+        volumes={
+            f"pvc-{o}": changed(snapshots.volume(o), "spec/storageClassName", None)
+            for o in range(2)
+        },
+        **fields,
+    )
+
+
+def test_for_volumes_without_a_class_the_clusters_own_one_is_to_be_given() -> None:
+    (row,) = inventory_of(without_a_class()).sets
+
+    assert (row.intree_class, row.verdict, row.findings) == (
+        "",
+        Verdict.TO_ACCEPT,
+        ("volumes-class",),
+    )
+    assert "--intree-storageclass standard --csi-storageclass standard-rwo" in row.next
+
+
+def test_without_any_in_tree_class_the_command_has_a_placeholder() -> None:
+    classes = {"standard-rwo": healthy().classes["standard-rwo"]}
+    (row,) = inventory_of(without_a_class(classes=classes)).sets
+
+    assert (row.verdict, row.findings) == (Verdict.TO_ACCEPT, ("classes", "volumes-class"))
+    assert "--intree-storageclass INTREE_STORAGECLASS --csi" in row.next
 
 
 def test_volumes_of_no_set_are_counted_by_namespace() -> None:

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+# kubernetes: validation/path: IsValidPathSegmentName; and what a shell leaves behind.
+_ODD = frozenset("/% \t\n")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PLACES = (
@@ -64,17 +67,25 @@ _PLACES: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what no object can be called: its path on the API server would be another's."""
+    del context
+    if value is not None and (value in ("", ".", "..") or not value.isascii() or {*value} & _ODD):
+        raise click.BadParameter(f"{value!r} is no object's name", param=parameter)
+    return value
+
+
+def _name(flag: str, text: str, *, required: bool) -> Callable[[Any], Any]:
+    return click.option(flag, required=required, callback=_named, help=text)
+
+
 def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
     """The set and its classes; what is not required is read from the working directory."""
     return (
-        click.option("--sts-name", required=required, help="Name of the StatefulSet"),
-        click.option("--sts-namespace", required=required, help="Namespace of the StatefulSet"),
-        click.option(
-            "--intree-storageclass", required=required, help="StorageClass of its in-tree volumes"
-        ),
-        click.option(
-            "--csi-storageclass", required=required, help="StorageClass that its volumes will have"
-        ),
+        _name("--sts-name", "Name of the StatefulSet", required=required),
+        _name("--sts-namespace", "Namespace of the StatefulSet", required=required),
+        _name("--intree-storageclass", "StorageClass of its in-tree volumes", required=required),
+        _name("--csi-storageclass", "StorageClass that its volumes will have", required=required),
         click.option(
             "--window",
             type=click.Choice(["replica", "run"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal, pairs, volume_of
 from csi_migration.decide.preflight import Problem, check
@@ -20,6 +21,8 @@ from csi_migration.model.snapshot import Snapshot
 
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
+# kubernetes: the provisioner of classes whose volumes are made by hand.
+_NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 @check(
@@ -31,10 +34,29 @@ _WARNING = Severity.WARNING
     resolution="Check --intree-storageclass and --csi-storageclass.",
 )
 def classes(snapshot: Snapshot) -> Iterator[Problem]:
-    """Swapped or misspelt classes would make volumes of the wrong kind."""
+    """Swapped or misspelt classes would make volumes of the wrong kind.
+
+    The CSI class makes the volumes of replicas to come. The in-tree class makes none any
+    more: static volumes may be of a class that nobody ever created, or that makes none.
+    """
     request = snapshot.request
-    yield from _class_problem(snapshot, request.intree_class, IN_TREE_PROVISIONER, "intree")
+    for problem in _class_problem(snapshot, request.intree_class, IN_TREE_PROVISIONER, "intree"):
+        yield (
+            problem
+            if _makes_others(snapshot)
+            else replace(
+                problem,
+                resolution=f"{problem.resolution} If its volumes were made by hand, accept it.",
+                severity=Severity.NEEDS_ACCEPTANCE,
+            )
+        )
     yield from _class_problem(snapshot, request.csi_class, CSI_DRIVER, "csi")
+
+
+def _makes_others(snapshot: Snapshot) -> bool:
+    """Whether the in-tree class is there and makes volumes of another kind."""
+    found = snapshot.classes.get(snapshot.request.intree_class)
+    return found is not None and found["provisioner"] != _NO_PROVISIONER
 
 
 def _class_problem(snapshot: Snapshot, name: str, wanted: str, flag: str) -> Iterator[Problem]:

@@ -79,27 +79,41 @@ def in_tree_pairs(snapshot: Snapshot) -> Iterator[tuple[Raw, Raw]]:
 @check(
     "volumes-in-tree",
     _BLOCKER,
-    "every volume is an in-tree vSphere volume of the class given",
-    looks_at="spec.vsphereVolume and the class of every volume and claim",
+    "every volume is an in-tree vSphere volume",
+    looks_at="spec.vsphereVolume of every claim's volume",
     source="vsphere-csi-driver: vsphere_csi_migration.md",
-    resolution="Check --intree-storageclass.",
+    resolution=_OTHER_KIND,
 )
 def volumes_in_tree(snapshot: Snapshot) -> Iterator[Problem]:
     """Only the spec tells: annotations name the CSI driver on in-tree volumes too."""
-    for claim, volume in pairs(snapshot):
-        subject = f"pv/{name_of(volume)}"
+    for _, volume in pairs(snapshot):
         if not is_in_tree(volume):
             is_csi = bool(volume["spec"].get("csi"))
             kind = "already a CSI volume" if is_csi else "of another kind"
-            yield Problem(subject, f"it is {kind}", _ALREADY_CSI if is_csi else _OTHER_KIND)
-            continue
+            resolution = _ALREADY_CSI if is_csi else _OTHER_KIND
+            yield Problem(f"pv/{name_of(volume)}", f"it is {kind}", resolution)
+
+
+@check(
+    "volumes-class",
+    Severity.NEEDS_ACCEPTANCE,
+    "every in-tree volume and its claim are of the class given",
+    looks_at="the class of every in-tree volume and its claim",
+    source="the flags' meaning",
+    resolution="Check --intree-storageclass. Accepted, all of the set's in-tree volumes move to "
+    "the CSI class, whatever their class was.",
+)
+def volumes_class(snapshot: Snapshot) -> Iterator[Problem]:
+    """Another class may have been chosen for a reason that the CSI class does not know, or
+    another set was meant. A set moves as a whole: its templates get one class.
+    """
+    for claim, volume in in_tree_pairs(snapshot):
         for item, kind in ((volume, "pv"), (claim, "pvc")):
             if class_of(item) != snapshot.request.intree_class:
                 yield Problem(
                     f"{kind}/{name_of(item)}",
                     f"its class is {class_of(item) or '<none>'}, "
                     f"not {snapshot.request.intree_class}",
-                    "Check --intree-storageclass.",
                 )
 
 

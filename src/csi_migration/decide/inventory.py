@@ -28,6 +28,7 @@ from csi_migration.model.snapshot import Request, Snapshot
 _TOOL = "statefulset-csi-migration-tool"
 # No class can be called so: names have no capitals.
 _PLACEHOLDER = "CSI_STORAGECLASS"
+_INTREE_PLACEHOLDER = "INTREE_STORAGECLASS"
 
 
 def inventory_of(lists: Lists) -> Inventory:
@@ -110,7 +111,8 @@ def _row(lists: Lists, statefulset: Raw, members: list[list[Member]]) -> SetRow:
     every = [member for each in members for member in each]
     own = [m.volume for m in every if m.held and m.ordinal in ordinals]
     in_tree = [member for member in every if is_in_tree(member.volume)]
-    snapshot = _snapshot(lists, statefulset, _commonest_class(m.volume for m in in_tree))
+    of_volumes = _commonest_class(m.volume for m in in_tree)
+    snapshot = _snapshot(lists, statefulset, _class_to_give(lists, in_tree))
     found = _findings(lists, snapshot)
     verdict = _verdict(found, is_partly=_is_partly(members, ordinals))
     if _is_unended(lists, statefulset):
@@ -121,7 +123,7 @@ def _row(lists: Lists, statefulset: Raw, members: list[list[Member]]) -> SetRow:
     return SetRow(
         namespace=snapshot.request.namespace,
         name=snapshot.request.statefulset,
-        intree_class=snapshot.request.intree_class,
+        intree_class=of_volumes,
         csi_class=lists.csi_class,
         in_tree=sum(is_in_tree(volume) for volume in own),
         csi=sum(not is_in_tree(volume) for volume in own),
@@ -146,6 +148,14 @@ def _commonest_class(volumes: Iterable[Raw]) -> str:
     """The one that a person would most likely give; empty without any volume."""
     classes = Counter(map(class_of, volumes)).most_common(1)
     return classes[0][0] if classes else ""
+
+
+def _class_to_give(lists: Lists, in_tree: Iterable[Member]) -> str:
+    """For --intree-storageclass, which names a class: one of the volumes', or else the
+    cluster's own, if that has one; what differs from it is to be accepted.
+    """
+    named = _commonest_class(m.volume for m in in_tree if class_of(m.volume))
+    return named or lists.intree_class or _INTREE_PLACEHOLDER
 
 
 def _findings(lists: Lists, snapshot: Snapshot) -> list[Finding]:

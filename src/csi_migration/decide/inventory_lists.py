@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from csi_migration.model.disk import DiskPath
-from csi_migration.model.objects import CSI_DRIVER, Raw, annotations_of, name_of
+from csi_migration.model.objects import (
+    CSI_DRIVER,
+    IN_TREE_PROVISIONER,
+    Raw,
+    annotations_of,
+    name_of,
+)
 
 _DEFAULT_MARKS = (
     "storageclass.kubernetes.io/is-default-class",
@@ -96,8 +102,7 @@ class Lists:
     @cached_property
     def csi_classes(self) -> tuple[str, ...]:
         """The names of the CSI driver's classes."""
-        items = self.classes.items()
-        return tuple(sorted(name for name, c in items if c["provisioner"] == CSI_DRIVER))
+        return self._classes_of(CSI_DRIVER)
 
     @cached_property
     def csi_class(self) -> str:
@@ -106,6 +111,15 @@ class Lists:
         if len(names) > 1:
             names = tuple(name for name in names if _is_default(self.classes[name]))
         return names[0] if len(names) == 1 else ""
+
+    @cached_property
+    def intree_class(self) -> str:
+        """The first class of the in-tree plugin by name; empty if there is none."""
+        return next(iter(self._classes_of(IN_TREE_PROVISIONER)), "")
+
+    def _classes_of(self, provisioner: str) -> tuple[str, ...]:
+        items = self.classes.items()
+        return tuple(sorted(name for name, c in items if c["provisioner"] == provisioner))
 
 
 def path_of(volume: Raw) -> DiskPath | None:

@@ -168,7 +168,7 @@ def new_statefulset(statefulset: Raw, csi_class: str) -> Raw:
     templates = claim_templates_of(again)
     for template in templates:
         template.pop("status", None)
-    classes = {name_of(template): csi_class for template in templates}
+    classes: dict[str, str | None] = {name_of(template): csi_class for template in templates}
     _put_on_classes(again, classes)
     _put_record_on_classes(again, classes)
     return again
@@ -179,11 +179,17 @@ def with_claim_templates(statefulset: Raw, planned: Raw) -> Raw:
     again = recreated(statefulset)
     templates = copy.deepcopy(claim_templates_of(planned))
     again["spec"]["volumeClaimTemplates"] = templates
-    _put_record_on_classes(again, {name_of(t): class_of(t) for t in templates})
+    _put_record_on_classes(again, {name_of(t): _class_said(t) for t in templates})
     return again
 
 
-def _put_record_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None:
+def _class_said(template: Raw) -> str | None:
+    """The class that it names; empty if it names none, None if it says nothing of it."""
+    named: str | None = template["spec"].get("storageClassName")
+    return class_of(template) or named
+
+
+def _put_record_on_classes(statefulset: Raw, classes: Mapping[str, str | None]) -> None:
     record = annotations_of(statefulset).get(LAST_APPLIED)
     if record is not None:
         statefulset["metadata"]["annotations"][LAST_APPLIED] = rewritten(
@@ -191,10 +197,12 @@ def _put_record_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None
         )
 
 
-def _put_on_classes(statefulset: Raw, classes: Mapping[str, str]) -> None:
+def _put_on_classes(statefulset: Raw, classes: Mapping[str, str | None]) -> None:
     for template in claim_templates_of(statefulset):
-        if wanted := classes.get(name_of(template)):
-            template["spec"]["storageClassName"] = wanted
+        if name_of(template) in classes:
+            template["spec"].pop("storageClassName", None)
+            if (wanted := classes[name_of(template)]) is not None:
+                template["spec"]["storageClassName"] = wanted
         beta = template["metadata"].get("annotations") or {}
         if beta.pop(_BETA_CLASS, None) and not beta:
             del template["metadata"]["annotations"]
@@ -228,8 +236,15 @@ def restored_volume(volume: Raw) -> Raw:
 
 
 def restored_claim(claim: Raw) -> Raw:
-    """An in-tree claim to be created again, bound to its volume by name."""
-    return _restored(claim, "PersistentVolumeClaim")
+    """An in-tree claim to be created again, bound to its volume by name.
+
+    One that says nothing of a class would be put on the default one
+    (kubernetes: admission/plugin/storage/storageclass/setdefault).
+    """
+    again = _restored(claim, "PersistentVolumeClaim")
+    if not class_of(again):
+        again["spec"]["storageClassName"] = ""
+    return again
 
 
 def _restored(item: Raw, kind: str) -> Raw:

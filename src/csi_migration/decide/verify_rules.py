@@ -55,9 +55,9 @@ def templates_fit(plan: MigrationPlan, evidence: Evidence) -> Iterator[Verdict]:
 def _template(plan: MigrationPlan, name: str, there: Raw | None, wanted: str) -> Verdict:
     subject = f"sts/{plan.statefulset}"
     if there is None or class_of(there) != wanted:
-        message = f"claim template {name} is not on class {wanted}"
+        message = f"claim template {name} is not on class {wanted or '<none>'}"
         return problem("set-templates", subject, message, WAYS_ON)
-    return fine("set-templates", subject, f"claim template {name} is on class {wanted}")
+    return fine("set-templates", subject, f"claim template {name} is on class {wanted or '<none>'}")
 
 
 def pod_ready(replica: ReplicaPlan, pod: Raw | None) -> Verdict:
