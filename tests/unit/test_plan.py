@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -107,12 +108,144 @@ def test_the_class_of_the_templates_is_what_differs_in_the_set() -> None:
     ]
 
 
+LABELLED = changed(snapshots.claim(0), "metadata/labels", {"app": "web", "tier": "gold"})
+GROWN = changed(snapshots.claim(0), "spec/resources/requests/storage", "20Gi")
+
+
+@pytest.mark.parametrize(
+    ("other", "line"), [(GROWN, "+      storage: 20Gi"), (LABELLED, "+    tier: gold")]
+)
+def test_what_one_replica_has_of_its_own_is_seen_in_the_plan(other: Any, line: str) -> None:
+    snapshot = healthy()
+    odd = replace(snapshot, claims=snapshot.claims | {"data-web-0": other})
+    found = outline(odd)
+
+    (unlike,) = (each for each in found.differences if each.unlike)
+    assert (unlike.subject, unlike.unlike, unlike.replicas) == (
+        "pvc/data-web-0",
+        "web-1",
+        ("web-0",),
+    )
+    assert line in unlike.lines
+    assert "pvc/data-web-0, to come, unlike that of web-1" in plan_text(found)
+    assert not any(each.unlike for each in outline(snapshot).differences)
+
+
+def test_a_claim_that_forgets_a_source_is_shown_though_the_one_to_come_is_like_any() -> None:
+    source = {"kind": "VolumeSnapshot", "name": "yesterday"}
+    filled = changed(snapshots.claim(0), "spec/dataSource", source)
+    found = outline(replace(healthy(), claims=healthy().claims | {"data-web-0": filled}))
+
+    (own,) = (each for each in found.differences if each.subject == "pvc/data-web-0")
+    assert "-    name: yesterday" in own.lines
+
+
+def test_where_a_claim_was_first_placed_makes_no_replica_another() -> None:
+    found = healthy().claims
+    for ordinal in range(2):
+        path = f"data-web-{ordinal}/metadata/annotations/volume.kubernetes.io~selected-node"
+        place, _, name = path.rpartition("/")
+        marks = found[f"data-web-{ordinal}"]["metadata"]["annotations"]
+        found = changed(found, place, marks | {name.replace("~", "/"): f"node-{ordinal}"})
+    told = outline(replace(healthy(), claims=found))
+
+    assert {each.replicas for each in told.differences} == {(), ("web-1", "web-0")}
+
+
+def test_every_replica_is_named_with_what_will_become_of_it() -> None:
+    told = json.loads(plan_json(outline()))
+
+    assert [each["replicas"] for each in told["differences"]] == [[], *[["web-1", "web-0"]] * 3]
+    assert "Replica web-1, and the same but for names: web-0" in plan_text(outline())
+
+
 def pod(created: str, ready: str, grace: int) -> dict[str, Any]:
     return {
         "metadata": {"creationTimestamp": created},
         "spec": {"terminationGracePeriodSeconds": grace},
-        "status": {"conditions": [{"type": "Ready", "lastTransitionTime": ready}]},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": ready}]
+        },
     }
+
+
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def after(seconds: int) -> str:
+    return (MIDNIGHT + timedelta(seconds=seconds)).isoformat()
+
+
+def started_pod(ran: int, ready: int) -> dict[str, Any]:
+    """One whose container ran so many seconds after its creation, and was Ready so many later."""
+    made = pod(after(0), after(ran + ready), 30)
+    running = {"restartCount": 0, "state": {"running": {"startedAt": after(ran)}}}
+    status = made["status"] | {"startTime": after(min(ran, 1)), "containerStatuses": [running]}
+    return made | {"status": status}
+
+
+def flapped(pod: dict[str, Any], later: int) -> dict[str, Any]:
+    """Not Ready in between, for whatever reason."""
+    found: dict[str, Any] = changed(
+        pod, "status/conditions/0/lastTransitionTime", after(1200 + 900 + later)
+    )
+    return found
+
+
+def restarted(pod: dict[str, Any], later: int) -> dict[str, Any]:
+    """Its container began anew."""
+    again = {"running": {"startedAt": after(1200 + 900 + later)}}
+    found = changed(pod, "status/containerStatuses/0/state", again)
+    return flapped(changed(found, "status/containerStatuses/0/restartCount", 1), later)
+
+
+FLAPS = st.sampled_from([lambda pod, _: pod, flapped, restarted])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1200), st.integers(0, 900), FLAPS, st.integers(1, 9_000_000)),
+        max_size=6,
+    )
+)
+def test_what_was_not_ready_in_between_never_makes_the_estimate_longer(
+    pods: list[tuple[int, int, Any, int]],
+) -> None:
+    steady = [started_pod(ran, ready) for ran, ready, _, _ in pods]
+    found, now = (
+        estimate(each, soak=30, min_ready_seconds=0)
+        for each in (
+            steady,
+            [flap(pod, later) for pod, (*_, flap, later) in zip(steady, pods, strict=True)],
+        )
+    )
+
+    for figure in ("away_least", "away_most", "whole_least", "whole_most"):
+        assert getattr(now, figure) <= getattr(found, figure)
+
+
+@pytest.mark.parametrize(("flap", "start"), [(flapped, 20), (restarted, 1)])
+def test_of_a_replica_that_was_not_ready_in_between_only_its_containers_start_is_told(
+    flap: Any, start: int
+) -> None:
+    whole = started_pod(20, 10)
+    found = estimate([whole, flap(whole, 5_000_000)], soak=0, min_ready_seconds=0)
+
+    assert (found.starts, found.starts_in_part) == ((start, 30), 1)
+
+
+@pytest.mark.parametrize(
+    ("pods", "told"),
+    [
+        ([flapped(started_pod(20, 10), 1), started_pod(20, 10)], "(1 of them until the containers"),
+        ([flapped(started_pod(20, 10), 1)], "(all of them until the containers ran"),
+        ([], "say nothing of it"),
+    ],
+)
+def test_an_estimate_says_what_it_could_not_be_made_of(pods: list[Any], told: str) -> None:
+    found = replace(outline(), estimate=estimate(pods, soak=30, min_ready_seconds=0))
+
+    assert told in plan_text(found, width=400)
 
 
 def test_the_estimate_is_made_of_what_the_pods_took() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from csi_migration.decide.manifests import recreated, with_handle
-from csi_migration.model.objects import Raw, finalizers_of
+from csi_migration.decide.sampling import nameless, shapes, to_come
+from csi_migration.model.objects import Raw, annotations_of, finalizers_of
 from csi_migration.model.outline import Difference
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 from csi_migration.model.snapshot import Snapshot
@@ -22,15 +25,46 @@ _PLACED_BY_OTHERS = ("nodeName", "serviceAccount")
 
 
 def differences(snapshot: Snapshot, plan: MigrationPlan, write: Write) -> tuple[Difference, ...]:
-    """The set, then claims, volumes and pod of the first replica."""
+    """The set, then claims, volumes and pod of one replica of each shape, the commonest first."""
     found = [
         _difference(
             f"statefulset/{plan.statefulset}", plan.original, plan.statefulset_manifest, write
         )
     ]
-    for replica in plan.replicas[:1]:
-        found += _of_replica(snapshot, replica, write)
+    alike = sorted(shapes(plan, partial(_today, snapshot)), key=len, reverse=True)
+    for replicas in alike:
+        names = tuple(replica.pod for replica in replicas)
+        own = (
+            *_of_replica(snapshot, replicas[0], write),
+            *_unlike(alike[0][0], replicas[0], write),
+        )
+        found += [replace(each, replicas=names) for each in own]
     return tuple(found)
+
+
+def _today(snapshot: Snapshot, replica: ReplicaPlan) -> Iterator[Raw]:
+    """What makes today's claims and volumes alike. Of what does not come again, an
+    annotation's value is of no weight: it may be the node of long ago.
+    """
+    for claim in replica.claims:
+        for item in (snapshot.claims[claim.name], snapshot.volumes[claim.old_volume]):
+            plain = _plain(item)
+            names = sorted(annotations_of(plain))
+            yield {**plain, "metadata": {**plain["metadata"], "annotations": names}}
+
+
+def _unlike(first: ReplicaPlan, other: ReplicaPlan, write: Write) -> Iterator[Difference]:
+    """What is to come of this replica and not of the first one, which its diffs may not show."""
+    for one, two, subject in zip(to_come(first), to_come(other), _subjects(other), strict=True):
+        before, after = nameless(first, one), nameless(other, two)
+        if before != after:
+            yield replace(_difference(subject, before, after, write), unlike=first.pod)
+
+
+def _subjects(replica: ReplicaPlan) -> Iterator[str]:
+    yield f"pod/{replica.pod}"
+    for claim in replica.claims:
+        yield from (f"pv/{claim.new_volume}", f"pvc/{claim.name}")
 
 
 def _of_replica(snapshot: Snapshot, replica: ReplicaPlan, write: Write) -> Iterator[Difference]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 from statistics import median
@@ -12,6 +13,20 @@ from csi_migration.model.outline import Estimate
 
 _DEFAULT_GRACE_SECONDS = 30.0
 
+# As long as a run waits for a replica (--ready-timeout): one that became Ready later than
+# that after its containers ran was not Ready in between.
+_LONGEST_START_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from a pod's creation until it was Ready; if not `was_ready`, until its
+    containers ran, which is all that it still tells.
+    """
+
+    seconds: float
+    was_ready: bool
+
 
 def estimate(
     pods: Iterable[Raw], *, soak: float, min_ready_seconds: float, at_once: int = 1
@@ -19,10 +34,12 @@ def estimate(
     """The least is a pod that stops at once and starts as the middle one did; the most is
     one that takes all of its own time to stop and starts as the slowest did.
 
-    Without what no pod tells: detaching, attaching and the driver's own registration.
+    Without what no pod tells: how long it took to stop, detaching, attaching and the
+    driver's own registration.
     """
     found = list(pods)
-    starts = tuple(sorted(seconds for pod in found if (seconds := start_seconds(pod)) is not None))
+    seen = [start for pod in found if (start := start_of(pod)) is not None]
+    starts = tuple(sorted(start.seconds for start in seen))
     graces = [
         float(pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS))
         for pod in found
@@ -40,20 +57,42 @@ def estimate(
         starts=starts,
         grace=grace,
         hold=hold,
+        starts_in_part=sum(not start.was_ready for start in seen),
     )
 
 
-def start_seconds(pod: Raw) -> float | None:
-    """From its creation until it became Ready; None for one that says nothing of it.
+def start_of(pod: Raw) -> Start | None:
+    """How long its start took; None for a pod that says nothing of it.
 
-    One that was not Ready in between tells of a longer time than its start took.
+    Ready bears the time of its last change only. What is not believed of it is left
+    out, so that a pod that was not Ready in between never makes a start longer.
     """
     created = _moment(pod["metadata"].get("creationTimestamp"))
-    conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions") or []}
-    ready = _moment(conditions.get("Ready", {}).get("lastTransitionTime"))
-    if created is None or ready is None:
+    if created is None:
         return None
-    return max(0.0, (ready - created).total_seconds())
+    ran, ready = max([created, *_containers_ran(pod)]), _ready_since(pod)
+    until_ran = (ran - created).total_seconds()
+    if ready and 0 <= (ready - ran).total_seconds() <= _LONGEST_START_SECONDS:
+        return Start((ready - created).total_seconds(), was_ready=True)
+    return Start(until_ran, was_ready=False) if ready or until_ran > 0 else None
+
+
+def _containers_ran(pod: Raw) -> Iterator[datetime]:
+    """When the kubelet took the pod, and when each container began that never restarted."""
+    status = pod.get("status", {})
+    moments = [_moment(status.get("startTime"))]
+    for each in status.get("containerStatuses") or []:
+        if not each.get("restartCount"):
+            running = (each.get("state") or {}).get("running") or {}
+            moments.append(_moment(running.get("startedAt")))
+    yield from filter(None, moments)
+
+
+def _ready_since(pod: Raw) -> datetime | None:
+    for condition in pod.get("status", {}).get("conditions") or []:
+        if condition["type"] == "Ready" and condition["status"] == "True":
+            return _moment(condition.get("lastTransitionTime"))
+    return None
 
 
 def _moment(text: str | None) -> datetime | None:

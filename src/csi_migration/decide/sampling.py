@@ -7,10 +7,13 @@ names the replica, and where people changed single claims or volumes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from csi_migration.model.objects import Raw
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
+
+Objects = Callable[[ReplicaPlan], Iterable[Raw]]
+"""Objects of a replica."""
 
 MOST_DRY_RUNS = 100
 """Objects to come that are tried one by one; of a set with more, samples are."""
@@ -27,23 +30,33 @@ def representatives(plan: MigrationPlan) -> tuple[ReplicaPlan, ...]:
     """All replicas of a small set; of a large one the first, the last, and one of each shape."""
     if not is_sampled(plan):
         return plan.replicas
-    by_shape: dict[str, ReplicaPlan] = {}
-    for replica in plan.replicas:
-        by_shape.setdefault(_shape(replica), replica)
     chosen = {plan.replicas[0].ordinal, plan.replicas[-1].ordinal}
-    chosen |= {replica.ordinal for replica in by_shape.values()}
+    chosen |= {alike[0].ordinal for alike in shapes(plan)}
     return tuple(replica for replica in plan.replicas if replica.ordinal in chosen)
 
 
-def _shape(replica: ReplicaPlan) -> str:
-    """The replica's objects to come, without what names this replica."""
-    text = json.dumps([_unnumbered(each) for each in _manifests(replica)], sort_keys=True)
+def shapes(plan: MigrationPlan, more: Objects = lambda _: ()) -> list[tuple[ReplicaPlan, ...]]:
+    """The replicas whose objects to come differ in nothing but what names the replica,
+    together; `more` are other objects of a replica that are to be alike, too.
+    """
+    by_shape: dict[str, list[ReplicaPlan]] = {}
+    for replica in plan.replicas:
+        text = json.dumps([nameless(replica, each) for each in (*to_come(replica), *more(replica))])
+        by_shape.setdefault(text, []).append(replica)
+    return [tuple(alike) for alike in by_shape.values()]
+
+
+def nameless(replica: ReplicaPlan, manifest: Raw) -> Raw:
+    """The object, with `…` for all that names this replica."""
+    text = json.dumps(_unnumbered(manifest), sort_keys=True)
     for name in sorted(_names(replica), key=len, reverse=True):
         text = text.replace(json.dumps(name), '"…"')
-    return text
+    found: Raw = json.loads(text)
+    return found
 
 
-def _manifests(replica: ReplicaPlan) -> Iterator[Raw]:
+def to_come(replica: ReplicaPlan) -> Iterator[Raw]:
+    """Its pod, and of each claim the volume and the claim."""
     yield replica.pod_manifest
     for claim in replica.claims:
         yield claim.new_volume_manifest

@@ -28,18 +28,27 @@ class PlannedDisk:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An object today and as it is to come, as lines of a unified diff of YAML."""
+    """An object today and as it is to come, as lines of a unified diff of YAML.
+
+    `replicas` are those of which it holds, but for their names, the one that is shown
+    first; none for the set itself. With `unlike`, two objects to come are compared instead:
+    that of the replica shown above, and this one's, the names of both as `…`.
+    """
 
     subject: str
     lines: tuple[str, ...]
+    replicas: tuple[str, ...] = ()
+    unlike: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Seconds that one replica is away, at least and at most, and all of it together.
 
-    `starts` are the observed seconds from a pod's creation until it was Ready, `grace`
-    is the time that a pod may take to stop, `hold` the wait after each swap.
+    `starts` are the observed seconds from a pod's creation until it was Ready; of
+    `starts_in_part` of them, until its containers ran: those pods were not Ready in between,
+    so nothing tells when they first were. `grace` is the time that a pod may take to stop,
+    `hold` the wait after each swap.
     """
 
     away_least: float
@@ -49,6 +58,7 @@ class Estimate:
     starts: tuple[float, ...]
     grace: float
     hold: float
+    starts_in_part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class Outline:
         retained: volumes that are Retain already.
         to_retain: volumes that are to become Retain for the time of the migration.
         steps: every write in its order; those of the whole set bear no replica.
-        differences: the set, and the objects of the first replica; the others are alike.
+        differences: the set, and the objects of one replica of each kind.
         max_unavailable: how many replicas are swapped at once.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -31,7 +31,7 @@ def plan_text(plan: Outline, *, width: int = WIDTH, paint: Paint = _PLAIN) -> st
         "".join(_heading(plan, width)),
         paint.strong("Steps\n") + "".join(_steps(plan, width)),
         paint.strong("Disks\n") + table(_DISKS, [_disk(disk) for disk in plan.disks]),
-        *(_difference(each, paint) for each in plan.differences),
+        *_differences(plan.differences, width, paint),
         _estimate(plan, width),
     )
     return "\n".join(parts)
@@ -131,13 +131,23 @@ def _disk(disk: PlannedDisk) -> tuple[str, ...]:
     )
 
 
+def _differences(found: Iterable[Difference], width: int, paint: Paint) -> Iterator[str]:
+    """Those of replicas that are alike once, under their names."""
+    for replicas, each in groupby(found, lambda one: one.replicas):
+        if len(replicas) > 1:
+            told = f"{replicas[0]}, and the same but for names: "
+            yield labelled("Replica ", told + ", ".join(replicas[1:]), width=width)
+        yield from (_difference(one, paint) for one in each)
+
+
 def _difference(found: Difference, paint: Paint) -> str:
     colours = {"+": paint.good, "-": paint.bad}
+    unlike = f", to come, unlike that of {found.unlike}" if found.unlike else ""
     lines = [
         colours[line[0]](line) if line[:1] in colours else line
         for line in found.lines or ("  no difference",)
     ]
-    return paint.strong(found.subject) + "\n" + "".join(f"  {line}\n" for line in lines)
+    return paint.strong(found.subject + unlike) + "\n" + "".join(f"  {line}\n" for line in lines)
 
 
 # The estimate ------------------------------------------------------------------------
@@ -155,10 +165,19 @@ def _made_of(found: Estimate) -> str:
     starts: Sequence[float] = found.starts
     started = f"started in {_range(starts[0], starts[-1])}" if starts else "say nothing of it"
     return (
-        f"Made of what the pods say: they {started}, may take {duration(found.grace)} to stop, "
-        f"and are held for {duration(found.hold)}. Detaching, attaching and the driver's "
-        "registration come on top."
+        f"Made of what the pods say: they {started}{_in_part(found)}, may take "
+        f"{duration(found.grace)} to stop, and are held for {duration(found.hold)}. Detaching, "
+        "attaching and the driver's registration come on top."
     )
+
+
+def _in_part(found: Estimate) -> str:
+    """What nobody can tell of pods that were not Ready in between."""
+    if not found.starts_in_part:
+        return ""
+    count = found.starts_in_part
+    who = "all of them" if count == len(found.starts) else f"{count} of them"
+    return f" ({who} until the containers ran: when first Ready, nothing tells any more)"
 
 
 def _range(least: float, most: float) -> str:
