@@ -14,7 +14,7 @@ import trustme
 import yaml
 
 from lab.client import Cluster, Object
-from lab.objects import DRIVER_NAMESPACE, driver_config
+from lab.objects import CONFIG_SECRET, DRIVER_NAMESPACE, USER_CLUSTER, driver_config
 from lab.processes import free_ports
 from lab.waiting import until
 from tests.lab.labkit import Lab, Trial
@@ -76,6 +76,54 @@ def test_an_api_server_that_is_down_is_named(lab: Lab, trial: Trial, tmp_path: P
     assert_refused(trial, tmp_path / "work", extra, 9, server, "Connection refused")
 
 
+def test_a_user_cluster_that_is_down_behind_a_good_admin_cluster_is_named(
+    lab: Lab, trial: Trial, tmp_path: Path
+) -> None:
+    server = f"https://127.0.0.1:{closed_port()}"
+    down = edited_kubeconfig(
+        lab.layout.kubeconfig("user", "tool"), tmp_path / "down", cluster={"server": server}
+    )
+    content = {"admin.conf": base64.b64encode(down.read_bytes()).decode()}
+    admin, name = lab.cluster("admin"), "down"
+    admin.create(
+        {"apiVersion": "v1", "kind": "Secret", "data": content}
+        | {"metadata": {"name": name, "namespace": USER_CLUSTER}}
+    )
+    try:
+        extra = ["--kubeconfig", lab.layout.kubeconfig("admin", "admin")]
+        extra += ["--cluster-secret", f"{USER_CLUSTER}/{name}/admin.conf"]
+        assert_refused(trial, tmp_path / "work", extra, 9, server, "Connection refused")
+    finally:
+        admin.delete("Secret", name, USER_CLUSTER)
+
+
+def test_a_driver_configuration_that_is_nowhere_is_named_with_the_places(
+    trial: Trial, tmp_path: Path
+) -> None:
+    cluster = trial.cluster
+    kept = cluster.get("Secret", CONFIG_SECRET, DRIVER_NAMESPACE)
+    cluster.delete("Secret", CONFIG_SECRET, DRIVER_NAMESPACE)
+    try:
+        says = ("configuration was not found", f"{DRIVER_NAMESPACE}/{CONFIG_SECRET} (not there)")
+        assert_refused(trial, tmp_path / "work", [], 2, *says, "--vcenter-config")
+    finally:
+        metadata = {"name": CONFIG_SECRET, "namespace": DRIVER_NAMESPACE}
+        cluster.create(kept | {"metadata": metadata})
+
+
+def test_a_driver_configuration_that_may_not_be_read_is_a_matter_of_permissions(
+    lab: Lab, trial: Trial, tmp_path: Path
+) -> None:
+    options = ("list", "no-such-resources")
+    with identity_without(lab, trial, tmp_path, *options, may_read_vcenter=False) as extra:
+        says = (
+            "may not read the CSI driver's configuration",
+            f"{DRIVER_NAMESPACE}/{CONFIG_SECRET} (may not be read)",
+            "deploy/rbac-user-cluster.yaml",
+        )
+        assert_refused(trial, tmp_path / "work", extra, 8, *says)
+
+
 def test_an_identity_that_may_not_delete_pods_is_blocked(
     lab: Lab, trial: Trial, tmp_path: Path
 ) -> None:
@@ -101,7 +149,13 @@ def test_an_identity_that_nobody_knows_is_not_let_in(
 
 @contextmanager
 def identity_without(
-    lab: Lab, trial: Trial, folder: Path, verb: str, resource: str
+    lab: Lab,
+    trial: Trial,
+    folder: Path,
+    verb: str,
+    resource: str,
+    *,
+    may_read_vcenter: bool = True,
 ) -> Iterator[list[object]]:
     """Options for the user cluster as somebody with the tool's permissions but one."""
     cluster, namespace = trial.cluster, trial.workload.namespace
@@ -120,7 +174,7 @@ def identity_without(
             rbac("ClusterRoleBinding", name, roleRef=role_ref("ClusterRole", name))
             | {"subjects": [account]},
             rbac("RoleBinding", name, DRIVER_NAMESPACE, roleRef=vcenter_role())
-            | {"subjects": [account]},
+            | {"subjects": [account] if may_read_vcenter else []},
         ):
             cluster.create(body)
             undo.callback(cluster.delete, body["kind"], name, namespace_of(body))

@@ -50,15 +50,26 @@ REFUSALS = {
         3,
         ("its class is standard, not standard-wffc",),
     ),
-    "no such user cluster": (
+    # With the rights that deploy/ grants the server says 403 of any other Secret.
+    "a user cluster that may not be read": (
         ("--cluster-name", "nope"),
-        2,
-        ("no kubeconfig of cluster 'nope'", "--cluster-name"),
+        8,
+        ("may not read the kubeconfig of cluster 'nope'", "--cluster-name"),
     ),
-    "no such Secret": (
+    "a Secret that may not be read": (
         ("--cluster-secret", f"{USER_CLUSTER}/other/admin.conf"),
+        8,
+        (f"{USER_CLUSTER}/other/admin.conf: not allowed", "deploy/rbac-admin-cluster.yaml"),
+    ),
+    "an in-tree class without a name": (
+        ("--intree-storageclass", ""),
         2,
-        (f"{USER_CLUSTER}/other/admin.conf", "NAMESPACE/NAME/KEY"),
+        ("--intree-storageclass", "is no object's name"),
+    ),
+    "a CSI class without a name": (
+        ("--csi-storageclass", ""),
+        2,
+        ("--csi-storageclass", "is no object's name"),
     ),
     "no such key in the Secret": (
         ("--cluster-secret", f"{USER_CLUSTER}/admin/other.conf"),
@@ -78,7 +89,25 @@ REFUSALS = {
 def test_a_wrong_name_is_refused(
     trial: Trial, tmp_path: Path, extra: tuple[str, ...], exit_code: int, says: tuple[str, ...]
 ) -> None:
-    assert_refused(trial, tmp_path / "work", extra, exit_code, *says)
+    to_do = "-h" if "is no object's name" in says else "To do:"
+    assert_refused(trial, tmp_path / "work", extra, exit_code, *says, to_do=to_do)
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (("--cluster-name", "nope"), ("no kubeconfig of cluster 'nope'", "--cluster-name")),
+        (
+            ("--cluster-secret", f"{USER_CLUSTER}/other/admin.conf"),
+            (f"{USER_CLUSTER}/other/admin.conf: there is no such Secret", "NAMESPACE/NAME/KEY"),
+        ),
+    ],
+)
+def test_whoever_may_read_every_secret_is_told_that_there_is_none(
+    lab: Lab, trial: Trial, tmp_path: Path, extra: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    everybody = ("--kubeconfig", lab.layout.kubeconfig("admin", "admin"))
+    assert_refused(trial, tmp_path / "work", (*everybody, *extra), 2, *says)
 
 
 def test_a_csi_class_of_another_provisioner_is_refused(trial: Trial, tmp_path: Path) -> None:

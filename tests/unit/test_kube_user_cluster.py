@@ -13,6 +13,7 @@ from csi_migration.kube import (
     Unauthenticated,
     user_cluster_connection,
 )
+from csi_migration.model.errors import AuthenticationFailed
 from tests.unit.kube_server import ApiServer, Reply, serving, status
 
 
@@ -90,6 +91,19 @@ def test_finding_none_names_every_place_and_what_was_there(
         "default/prod-kubeconfig/value: there is no such Secret",
     ]
     assert "NAMESPACE/NAME/KEY" in raised.value.resolution
+
+
+@pytest.mark.parametrize("secret", [None, "fleet/prod-conf/kubeconfig.yaml"])
+def test_no_place_that_may_be_read_is_a_matter_of_permissions(
+    server: ApiServer, admin: Client, secret: str | None
+) -> None:
+    server.answers = [FORBIDDEN] * (1 if secret else len(PATHS))
+    with pytest.raises(AuthenticationFailed, match="may not read the kubeconfig") as raised:
+        user_cluster_connection(admin, "prod", secret=secret)
+    assert raised.value.exit_code == 8
+    assert len(raised.value.details.splitlines()) == len(server.received)
+    assert "deploy/rbac-admin-cluster.yaml" in raised.value.resolution
+    assert "--cluster-name" in raised.value.resolution
 
 
 def test_a_named_secret_is_the_only_place(server: ApiServer, admin: Client) -> None:

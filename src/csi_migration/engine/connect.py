@@ -10,7 +10,7 @@ from pathlib import Path
 from csi_migration.engine.places import Places, workload_client
 from csi_migration.engine.systems import Systems
 from csi_migration.kube import Client, Forbidden, resources
-from csi_migration.model.errors import UsageError
+from csi_migration.model.errors import AuthenticationFailed, UsageError
 from csi_migration.model.objects import Raw
 from csi_migration.vsphere.cns import Cns
 from csi_migration.vsphere.credentials import (
@@ -24,6 +24,7 @@ from csi_migration.vsphere.errors import ConfigInvalid
 from csi_migration.vsphere.session import Session
 from csi_migration.vsphere.trust import Trust
 
+_NOT_ALLOWED = "(may not be read)"
 _CONTROLLER = "vsphere-csi-controller"
 _CONTROLLER_NAMESPACES = (
     "vmware-system-csi",
@@ -100,11 +101,19 @@ def _config_secret(client: Client) -> Raw:
         try:
             secret = client.find(resources.SECRETS, name, namespace)
         except Forbidden:
-            tried.append(f"{namespace}/{name} (may not be read)")
+            tried.append(f"{namespace}/{name} {_NOT_ALLOWED}")
             continue
         if secret is not None:
             return secret
         tried.append(f"{namespace}/{name} (not there)")
+    if all(each.endswith(_NOT_ALLOWED) for each in tried):
+        raise AuthenticationFailed(
+            f"the identity may not read the CSI driver's configuration on {client.server}",
+            details=f"Secrets tried: {', '.join(tried)}",
+            state="Nothing was changed.",
+            resolution="Grant what deploy/rbac-user-cluster.yaml grants, or give the driver's "
+            "csi-vsphere.conf with --vcenter-config.",
+        )
     raise UsageError(
         "the CSI driver's configuration was not found in the cluster",
         details=f"Secrets tried: {', '.join(tried)}",

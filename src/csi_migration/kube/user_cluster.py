@@ -13,11 +13,13 @@ import yaml
 from csi_migration.kube import kubeconfig
 from csi_migration.kube.errors import Forbidden, KubeconfigError, NotFound
 from csi_migration.kube.resources import SECRETS
+from csi_migration.model.errors import AuthenticationFailed
 
 if TYPE_CHECKING:
     from csi_migration.kube.client import Client
     from csi_migration.kube.connection import Connection
 
+_NOT_ALLOWED = "not allowed to read it"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -80,6 +82,7 @@ def user_cluster_connection(
 
     Raises:
         KubeconfigError: there is none in any place, or it cannot be used.
+        AuthenticationFailed: no place may be read.
         KubernetesError: the admin cluster could not be asked.
     """
     places = [Place.parse(secret)] if secret else known_places(cluster_name)
@@ -89,6 +92,15 @@ def user_cluster_connection(
         if encoded:
             return _connection(encoded, f"Secret {place} of {admin.server}")
         seen.append(f"{place}: {missing}")
+    if all(each.endswith(_NOT_ALLOWED) for each in seen):
+        raise AuthenticationFailed(
+            f"the identity may not read the kubeconfig of cluster {cluster_name!r} "
+            f"in {admin.server}",
+            details="\n".join(seen),
+            state="Nothing was changed.",
+            resolution="Grant what deploy/rbac-admin-cluster.yaml grants, or check --cluster-name "
+            "and --cluster-secret: one may not read what is not there, either.",
+        )
     raise KubeconfigError(
         f"no kubeconfig of cluster {cluster_name!r} in {admin.server}",
         details="\n".join(seen),
@@ -104,7 +116,7 @@ def _look(admin: Client, place: Place) -> tuple[str, str]:
     except NotFound:
         return "", "there is no such Secret"
     except Forbidden:
-        return "", "not allowed to read it"
+        return "", _NOT_ALLOWED
     keys = ", ".join(sorted(data)) or "none"
     return data.get(place.key, ""), f"the Secret has no key {place.key!r}, its keys: {keys}"
 
