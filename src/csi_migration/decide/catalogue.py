@@ -12,6 +12,7 @@ from csi_migration.decide import (
     checks_datastores,
     checks_disks,
     checks_nodes,
+    checks_owners,
     checks_pods,
     checks_server,
     checks_set,
@@ -24,6 +25,7 @@ __all__ = ["CHECKS", "FAMILIES", "Check", "blockers", "checks_named", "findings"
 _MODULES = (
     checks_set,
     checks_pods,
+    checks_owners,
     checks_around,
     checks_claims,
     checks_volumes,
