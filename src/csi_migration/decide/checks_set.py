@@ -27,14 +27,15 @@ _WARNING = Severity.WARNING
 # 1.34.0 and 1.34.1 may restart every pod of a set that was made by 1.33
 # (kubernetes issue 134773); 1.29.0 lost the migrated-plugins annotation (122340).
 _MISBEHAVING_SERVERS = {
-    "v1.34.0": "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
-    "v1.34.1": "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
-    "v1.29.0": "it does not attach in-tree vSphere volumes (kubernetes issue 122340)",
+    (1, 34, 0): "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
+    (1, 34, 1): "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
+    (1, 29, 0): "it does not attach in-tree vSphere volumes (kubernetes issue 122340)",
 }
 
 
-_MINOR = re.compile(r"v1\.(\d+)\.")
-_TRIED = range(30, 38)
+# Distributors put their own words behind it: v1.34.1-gke.5, v1.34.1-eks-3025e55, v1.34.1+k3s1.
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?!\d)")
+_TRIED = frozenset((1, minor) for minor in range(30, 38))
 
 
 @check(
@@ -47,10 +48,16 @@ _TRIED = range(30, 38)
 )
 def server_version(snapshot: Snapshot) -> Iterator[Problem]:
     """A release that is known to restart or strand pods."""
-    fault = _MISBEHAVING_SERVERS.get(snapshot.server_version.split("+")[0])
+    fault = _MISBEHAVING_SERVERS.get(_version(snapshot.server_version))
     if fault:
         version = snapshot.server_version
         yield Problem("server", f"Kubernetes {version}: {fault}", "Upgrade the cluster first.")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Major, minor and patch of a server's gitVersion; empty if it is none."""
+    found = _VERSION.match(text)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 @check(
@@ -200,8 +207,7 @@ def set_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
 )
 def server_supported(snapshot: Snapshot) -> Iterator[Problem]:
     """What controllers do to orphans and claims differs from version to version."""
-    found = _MINOR.match(snapshot.server_version)
-    if found is None or int(found[1]) not in _TRIED:
+    if _version(snapshot.server_version)[:2] not in _TRIED:
         yield Problem("server", f"Kubernetes {snapshot.server_version} is none of them")
 
 
