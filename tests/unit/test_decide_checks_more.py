@@ -189,7 +189,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
         "nodes-staying",
         WARNING,
         "nodes/node-1/spec/taints",
-        [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}],
+        [{"key": "DeletionCandidateOfClusterAutoscaler", "effect": "PreferNoSchedule"}],
     ),
     ("attach-limit", WARNING, "csi_nodes/node-1/spec/drivers/0/allocatable", {"count": 2}),
     ("attachments-here", BLOCKER, "attachments", (snapshots.attachment("pvc-0", "node-2"),)),
@@ -513,5 +513,6 @@ def test_every_check_has_a_misfit_here_or_beside() -> None:
         "disks-catalog",
         "template-unchanged",
         "nodes-staying",
+        "machines-found",
     }
     assert {check.id for check in CHECKS} == named | elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from csi_migration.decide.checks_machines import untold
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
 from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
@@ -221,6 +222,7 @@ def changed_blocks(snapshot: Snapshot) -> Iterator[Problem]:
     """A First Class Disk that tracks changed blocks does not attach to a VM that does not: the
     replica would come back on its old node alone.
     """
+    yield from untold(snapshot, "whether it tracks changed blocks")
     without = sorted(m.name for m in snapshot.machines.values() if not m.tracks_changes)
     if not without:
         return
@@ -257,6 +259,7 @@ def disks_held_here(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(f"pvc/{name}", f"VM {', '.join(named)} holds it, not {machine.name}")
         elif not look.attachments:
             yield Problem(f"pvc/{name}", f"its pod runs, and no VM holds it, not {machine.name}")
+    yield from untold(snapshot, "which disks it holds")
 
 
 def _called(holder: DiskAttachment, machine: Machine) -> str:

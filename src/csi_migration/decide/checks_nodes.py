@@ -13,6 +13,7 @@ from csi_migration.decide.checks_volumes import (
 )
 from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.decide.selectors import node_fits
+from csi_migration.decide.taints import shut_by
 from csi_migration.decide.topology import UnknownTopology, csi_node_affinity
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
@@ -38,8 +39,7 @@ _LEAVING = frozenset(
         "node.kubernetes.io/out-of-service",
     }
 )
-# The driver needs a VM of this version (vsphere-csi-driver: prerequisites.md).
-_OLDEST_HARDWARE = 15
+_SHOWN = 3
 
 
 def used_nodes(snapshot: Snapshot) -> list[str]:
@@ -70,16 +70,20 @@ def topology(snapshot: Snapshot) -> Iterator[Problem]:
     "volume-reach",
     _BLOCKER,
     "every volume to come can be used on a node that takes pods",
-    looks_at="the nodeAffinity of every volume to come; labels and unschedulable of all nodes",
-    source="component-helpers: storage/volume.CheckNodeAffinity",
-    resolution="Uncordon a node of that zone, or correct the zone's labels.",
+    looks_at="the nodeAffinity of every volume to come; labels, unschedulable and taints of all "
+    "nodes; the tolerations of the pod template and the pods",
+    source="component-helpers: storage/volume.CheckNodeAffinity; kubernetes: scheduler plugins "
+    "nodeunschedulable and tainttoleration",
+    resolution="Uncordon a node of that zone, take its taint off, have the pods tolerate it, or "
+    "correct the zone's labels.",
 )
 def volume_reach(snapshot: Snapshot) -> Iterator[Problem]:
     """The pod comes back without a node and is scheduled anew: where its volumes can be."""
     if snapshot.nodes is None:
         yield unknown("nodes", "the nodes can't be listed", "Grant list nodes.")
         return
-    open_nodes = [n for n in snapshot.nodes.values() if not n["spec"].get("unschedulable")]
+    shut = _shut_nodes(snapshot)
+    open_nodes = [node for name, node in snapshot.nodes.items() if not shut[name]]
     keys = csi_topology_keys(snapshot)
     for _, volume in in_tree_pairs(snapshot):
         try:
@@ -87,7 +91,31 @@ def volume_reach(snapshot: Snapshot) -> Iterator[Problem]:
         except UnknownTopology:
             continue  # the check `topology` says so
         if not any(node_fits(affinity, labels_of(node)) for node in open_nodes):
-            yield Problem(f"pv/{name_of(volume)}", "no node that takes pods fits its topology")
+            fitting = (
+                n for n, one in snapshot.nodes.items() if node_fits(affinity, labels_of(one))
+            )
+            named = [f"{name}: {shut[name]}" for name in sorted(fitting)]
+            yield Problem(f"pv/{name_of(volume)}", _out_of_reach(named))
+
+
+def _out_of_reach(shut: list[str]) -> str:
+    if not shut:
+        return "no node fits its topology"
+    more = f" and {len(shut) - _SHOWN} more" if len(shut) > _SHOWN else ""
+    return f"no node that fits its topology takes its pod ({', '.join(shut[:_SHOWN])}{more})"
+
+
+def _shut_nodes(snapshot: Snapshot) -> dict[str, str]:
+    """Why each node takes none of the set's pods; empty for one that does.
+
+    A pod has what admission added to its template's tolerations, and gets it again.
+    """
+    specs = [snapshot.statefulset["spec"]["template"]["spec"]]
+    specs += [pod["spec"] for pod in snapshot.pods.values()]
+    tolerations = {repr(one): one for spec in specs for one in spec.get("tolerations") or []}
+    return {
+        name: shut_by(node, tolerations.values()) for name, node in (snapshot.nodes or {}).items()
+    }
 
 
 @check(
@@ -115,24 +143,18 @@ def driver_on_nodes(snapshot: Snapshot) -> Iterator[Problem]:
 @check(
     "driver-everywhere",
     _WARNING,
-    "the CSI driver runs on every node that takes pods",
-    looks_at="all nodes and CSINodes",
+    "the CSI driver runs on every node that takes the set's pods",
+    looks_at="all nodes and CSINodes; the tolerations of the pod template and the pods",
     source="kubernetes: nodevolumelimits/csi.go: a node without CSINode limits nothing",
     resolution="Repair the driver there, or cordon the node for the migration.",
 )
 def driver_everywhere(snapshot: Snapshot) -> Iterator[Problem]:
     """A pod that comes back on a node without the driver waits there for its volume."""
     used = set(used_nodes(snapshot))
-    for name, node in sorted((snapshot.nodes or {}).items()):
+    for name, shut in sorted(_shut_nodes(snapshot).items()):
         csi_node = snapshot.csi_nodes.get(name)
-        is_closed = node["spec"].get("unschedulable") or _shuts_out(node)
-        if name not in used and not is_closed and (not csi_node or driver_on(csi_node) is None):
+        if name not in used and not shut and (not csi_node or driver_on(csi_node) is None):
             yield Problem(f"node/{name}", f"{CSI_DRIVER} is not registered")
-
-
-def _shuts_out(node: Raw) -> bool:
-    taints = node["spec"].get("taints") or []
-    return any(taint["effect"] in ("NoSchedule", "NoExecute") for taint in taints)
 
 
 @check(
@@ -266,51 +288,3 @@ def _volumes_by_ordinal(snapshot: Snapshot) -> Iterator[tuple[int, str]]:
         volume = snapshot.claims.get(name, {}).get("spec", {}).get("volumeName")
         if volume and ordinal in snapshot.pods:
             yield ordinal, volume
-
-
-@check(
-    "machine-hardware",
-    _WARNING,
-    "the nodes' VMs have virtual hardware that the driver supports",
-    looks_at="config.version of the replicas' nodes' VMs",
-    source="vsphere-csi-driver: prerequisites.md: version 15 or later",
-    resolution="Upgrade the VM's compatibility.",
-)
-def machine_hardware(snapshot: Snapshot) -> Iterator[Problem]:
-    """The driver attaches First Class Disks to VMs of version 15 or later only."""
-    for node, machine in sorted(snapshot.machines.items()):
-        version = machine.hardware.removeprefix("vmx-")
-        if version.isdigit() and int(version) < _OLDEST_HARDWARE:
-            yield Problem(f"node/{node}", f"VM {machine.name} has {machine.hardware}")
-
-
-@check(
-    "machine-disk-uuid",
-    _WARNING,
-    "the nodes see the uuids of their disks",
-    looks_at="extraConfig disk.EnableUUID of the replicas' nodes' VMs",
-    source="vsphere-csi-driver issues 1416, 943; prerequisites.md",
-    resolution="Set disk.EnableUUID to TRUE on the VM; it takes effect when it is powered on.",
-)
-def machine_disk_uuid(snapshot: Snapshot) -> Iterator[Problem]:
-    """The driver's node service finds a disk by its uuid, and without it mounts none."""
-    for node, machine in sorted(snapshot.machines.items()):
-        if not machine.has_disk_uuid:
-            yield Problem(f"node/{node}", f"disk.EnableUUID is not TRUE on VM {machine.name}")
-
-
-@check(
-    "machine-snapshots",
-    Severity.NEEDS_ACCEPTANCE,
-    "no node's VM has a snapshot",
-    looks_at="snapshot of the replicas' nodes' VMs",
-    source="vsphere-csi-driver issue 478; Google Distributed Cloud: feature incompatibilities",
-    resolution="Delete the VM's snapshots, and keep backups of VMs away from nodes.",
-)
-def machine_snapshots(snapshot: Snapshot) -> Iterator[Problem]:
-    """A disk may not be detached from a VM with a snapshot (Invalid configuration for device
-    '0'): the replica would be away until the wait for it is given up and it is undone.
-    """
-    for node, machine in sorted(snapshot.machines.items()):
-        if machine.has_snapshot:
-            yield Problem(f"node/{node}", f"its VM {machine.name} has a snapshot")

@@ -155,7 +155,7 @@ class Snapshot:
         csi_drivers: CSIDriver objects by name; None as above.
         webhooks: MutatingWebhookConfigurations and ValidatingWebhookConfigurations, by
             `kind/name`; None as above.
-        machines: the VM of each node that runs a replica, by node name.
+        machines: the nodes' VMs, by node name; a missing one was not found.
         unfinished: what tells of a migration of this set that has not ended, in words.
         vcenter_version: vCenter's API version; empty when not asked.
         disks: by claim name.
