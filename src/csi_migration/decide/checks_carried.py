@@ -10,6 +10,7 @@ from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     CSI_DRIVER,
+    IN_TREE_PROVISIONER,
     Raw,
     annotations_of,
     claim_name,
@@ -28,6 +29,13 @@ _FILE = "Filesystem"
 _BLOCK_MODES = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 _FILE_SYSTEMS = frozenset({"", "ext3", "ext4", "xfs"})
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+_SELECTED_NODE = "volume.kubernetes.io/selected-node"
+_PROVISIONERS = frozenset(
+    {
+        "volume.kubernetes.io/storage-provisioner",
+        "volume.beta.kubernetes.io/storage-provisioner",
+    }
+)
 _COUNTED = "Wait until the quota's status tells what is used, and run preflight again."
 _SOURCE_PROTECTION = "snapshot.storage.kubernetes.io/pvc-as-source-protection"
 
@@ -163,6 +171,33 @@ def beta_class(snapshot: Snapshot) -> Iterator[Problem]:
         for kind, item in (("pvc", claim), ("pv", volume)):
             if _BETA_CLASS in annotations_of(item):
                 yield Problem(f"{kind}/{name_of(item)}", f"annotation {_BETA_CLASS} goes")
+
+
+@check(
+    "stale-annotations",
+    _NOTE,
+    "no claim has an annotation of a node or a provisioner that is no more its own",
+    looks_at="annotations volume.kubernetes.io/selected-node and storage-provisioner of claims",
+    source="component-helpers: storage/volume: AnnSelectedNode, AnnStorageProvisioner; "
+    "external-provisioner: controller.go",
+    resolution="Nothing: the new claim is without it.",
+)
+def stale_annotations(snapshot: Snapshot) -> Iterator[Problem]:
+    """They say how the claim was provisioned once, and nobody takes them off. They are not
+    carried over: who reads them should know.
+    """
+    for claim in _own_claims(snapshot):
+        marks = annotations_of(claim)
+        node = marks.get(_SELECTED_NODE)
+        if node and snapshot.nodes is not None and node not in snapshot.nodes:
+            message = (
+                f"annotation {_SELECTED_NODE} names {node}, which is no node any more; it goes"
+            )
+            yield Problem(f"pvc/{name_of(claim)}", message)
+        for key in sorted(_PROVISIONERS & marks.keys()):
+            if marks[key] not in (IN_TREE_PROVISIONER, CSI_DRIVER):
+                message = f"annotation {key} names {marks[key]}; it goes"
+                yield Problem(f"pvc/{name_of(claim)}", message)
 
 
 @check(

@@ -10,6 +10,8 @@ from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
+    claim_name,
+    claim_templates_of,
     finalizers_of,
     labels_of,
     name_of,
@@ -20,6 +22,7 @@ from csi_migration.model.snapshot import Snapshot
 
 _LONG_GRACE_SECONDS = 600
 _DEFAULT_GRACE_SECONDS = 30
+_RESIZES = ("PodResizePending", "PodResizeInProgress")
 
 
 @check(
@@ -137,3 +140,60 @@ def _is_of_the_controller(label: str) -> bool:
     return label == REVISION_LABEL or label.startswith(
         ("statefulset.kubernetes.io/", "apps.kubernetes.io/")
     )
+
+
+@check(
+    "pod-claims",
+    Severity.BLOCKER,
+    "every pod has the claims that the set's claim templates name for it",
+    looks_at="the volumes of every pod, and the volumeClaimTemplates",
+    source="kubernetes: stateful_set_utils.go:storageMatches, updateStorage; issue 141876",
+    resolution="See where the replica's data are. Have the set make the pod anew if they are in "
+    "the claim of its template, or create the set again with the templates that the pod has.",
+)
+def pod_claims(snapshot: Snapshot) -> Iterator[Problem]:
+    """Claim templates are no part of a revision: a set that was created again with others keeps
+    its old pods. The pod that comes back gets the template's claim, which the old one never used.
+    """
+    templates = [name_of(one) for one in claim_templates_of(snapshot.statefulset)]
+    for ordinal, pod in snapshot.pods.items():
+        found = dict(_claims_of(pod))
+        for template in templates:
+            wanted = claim_name(template, snapshot.request.statefulset, ordinal)
+            if (used := found.get(template)) != wanted:
+                message = f"its volume {template} is {used or 'not there'}, not claim {wanted}"
+                yield Problem(f"pod/{name_of(pod)}", message)
+
+
+def _claims_of(pod: Raw) -> Iterator[tuple[str, str]]:
+    """Each volume of the pod by name, and the claim that it is, or that it is none."""
+    for volume in pod["spec"].get("volumes") or []:
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        yield volume["name"], str(claim or "no claim")
+
+
+@check(
+    "pods-settled",
+    Severity.BLOCKER,
+    "no pod is being resized",
+    looks_at="conditions PodResizePending and PodResizeInProgress of every pod, and status.resize",
+    source="kubernetes: core/v1 PodConditionType (KEP 1287); status.resize before 1.33",
+    resolution="Wait until it is done, or take the resize back; change the set's template if the "
+    "new size shall stay.",
+)
+def pods_settled(snapshot: Snapshot) -> Iterator[Problem]:
+    """The pod comes back with its template's resources: a resize under way is lost, and whoever
+    asked for it may ask again while the replica starts.
+    """
+    for pod in snapshot.pods.values():
+        if found := list(_resizing(pod)):
+            yield Problem(f"pod/{name_of(pod)}", f"it is being resized: {', '.join(found)}")
+
+
+def _resizing(pod: Raw) -> Iterator[str]:
+    status = pod.get("status") or {}
+    for one in status.get("conditions") or []:
+        if one["type"] in _RESIZES and one["status"] == "True":
+            yield one["type"] + (f" ({one['reason']})" if one.get("reason") else "")
+    if status.get("resize"):
+        yield f"status.resize {status['resize']}"

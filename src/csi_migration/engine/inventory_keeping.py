@@ -21,6 +21,8 @@ _METADATA = (
 # Every object has these of its own: to look for another's like it would be in vain.
 _OWN = frozenset({"name", "uid", "volumeName", "claimRef", "vsphereVolume", "csi", "volumes"})
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_POD_SPEC = ("nodeName", "terminationGracePeriodSeconds", "tolerations")
+_POD_CONDITIONS = ("Ready", "PodResizePending", "PodResizeInProgress")
 
 
 class Sharing:
@@ -73,21 +75,19 @@ def slim_volume(volume: Raw) -> Raw:
 
 
 def slim_pod(pod: Raw) -> Raw:
-    """Its volumes, its node, and whether it is Ready."""
+    """Its volumes, its node, where it may be, whether it is Ready and whether it is resized."""
     spec, status = pod["spec"], pod.get("status") or {}
-    kept: dict[str, Any] = {
-        key: spec[key] for key in ("nodeName", "terminationGracePeriodSeconds") if key in spec
-    }
+    kept: dict[str, Any] = {key: spec[key] for key in _POD_SPEC if key in spec}
     volumes = [
         volume
         for volume in spec.get("volumes") or []
         if "persistentVolumeClaim" in volume or "vsphereVolume" in volume
     ]
-    ready = [c for c in status.get("conditions") or [] if c["type"] == "Ready"]
+    conditions = [c for c in status.get("conditions") or [] if c["type"] in _POD_CONDITIONS]
     return {
         "metadata": _metadata(pod),
         "spec": kept | {"volumes": volumes},
-        "status": {"conditions": ready},
+        "status": {"conditions": conditions},
     }
 
 
