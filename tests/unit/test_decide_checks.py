@@ -119,6 +119,7 @@ MISFITS: list[tuple[str, str, Any]] = [
     ("machines-readable", "unreadable_machines", ("node-1",)),
     ("one-vcenter", "vcenters", 2),
     ("certificates", "unverified", ("vCenter's certificate is not verified",)),
+    ("certificates", "unverified_servers", ("https://10.0.0.1:6443",)),
     ("permissions", "denied", ("create pods",)),
     ("vcenter-privileges", "missing_privileges", ("Cns.Searchable on Datacenters",)),
     ("dry-runs", "dry_runs", (*healthy().dry_runs, snapshots.refused("no"))),

@@ -311,12 +311,21 @@ def one_vcenter(snapshot: Snapshot) -> Iterator[Problem]:
     "certificates",
     Severity.WARNING,
     "every server's certificate is verified",
-    looks_at="how vCenter's certificate is verified",
+    looks_at="how vCenter's certificate is verified; insecure-skip-tls-verify in kubeconfigs",
     source="TLS without verification gives the password away",
-    resolution="Give --vcenter-thumbprint or --vcenter-ca.",
+    resolution="Give --vcenter-thumbprint or --vcenter-ca; for an API server take "
+    "insecure-skip-tls-verify out of its kubeconfig and put certificate-authority-data in.",
 )
 def certificates(snapshot: Snapshot) -> Iterator[Problem]:
-    """Whoever answers in vCenter's place gets its password."""
+    """Whoever answers in a server's place gets the password or the token, and is believed."""
+    for url in snapshot.unverified_servers:
+        yield Problem(
+            "server",
+            f"the certificate of {url} is not verified: its kubeconfig says "
+            "insecure-skip-tls-verify",
+            "Take insecure-skip-tls-verify out of the kubeconfig, and put "
+            "certificate-authority-data in.",
+        )
     for words in snapshot.unverified:
         yield Problem("vcenter", words, "Give --vcenter-thumbprint or --vcenter-ca.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from csi_migration.engine.places import Places, workload_client
 from csi_migration.engine.systems import Systems
-from csi_migration.kube import Client, Forbidden, resources
+from csi_migration.kube import Client, Forbidden, load, resources
 from csi_migration.model.errors import AuthenticationFailed, UsageError
 from csi_migration.model.objects import Raw
 from csi_migration.vsphere.cns import Cns
@@ -53,9 +53,18 @@ def connected(places: Places) -> Iterator[Systems]:
                 cns=Cns(session),
                 vcenters=len(config.vcenters),
                 unverified=tuple(filter(None, (trust.warning,))),
+                unverified_servers=tuple(_unverified_servers(places, client)),
             )
     finally:
         client.close()
+
+
+def _unverified_servers(places: Places, client: Client) -> Iterator[str]:
+    """The admin cluster's server, too: it hands out the credentials of the user cluster."""
+    if places.cluster_name and (admin := load(places.kubeconfig, places.context)).insecure:
+        yield admin.server
+    if not client.is_verified:
+        yield client.server
 
 
 def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | None]:

@@ -41,6 +41,7 @@ def take_snapshot(systems: Systems, request: Request, *, one_by_one: bool = True
         missing_privileges=_missing_privileges(systems, snapshot),
         vcenters=systems.vcenters,
         unverified=systems.unverified,
+        unverified_servers=systems.unverified_servers,
     )
     if any(finding.severity is Severity.BLOCKER for finding in findings(snapshot)):
         return snapshot  # the objects to come can't be worked out yet

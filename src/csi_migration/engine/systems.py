@@ -16,7 +16,8 @@ class Systems:
     """The cluster that runs the StatefulSet, and its vCenter.
 
     `vcenters` is how many vCenters the driver's configuration names;
-    `unverified` tells in words which certificates nobody verifies.
+    `unverified` tells in words that nobody verifies vCenter's certificate,
+    `unverified_servers` are the URLs of the API servers of which that is true.
     """
 
     client: Client
@@ -25,6 +26,7 @@ class Systems:
     cns: Cns
     vcenters: int = 1
     unverified: tuple[str, ...] = ()
+    unverified_servers: tuple[str, ...] = ()
 
     def cluster_uid(self) -> str:
         """What tells this cluster from every other one: the uid of its kube-system.

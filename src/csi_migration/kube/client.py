@@ -67,6 +67,11 @@ class Client:
         return self._transport.connection.server
 
     @property
+    def is_verified(self) -> bool:
+        """Whether the API server's certificate is verified."""
+        return not self._transport.connection.insecure
+
+    @property
     def warnings(self) -> list[str]:
         """What the server warned of so far, each once, in order."""
         return list(self._transport.warnings)

@@ -166,7 +166,8 @@ class Snapshot:
         denied: Kubernetes permissions that the tool needs and does not have.
         missing_privileges: vCenter privileges that it needs and does not have.
         vcenters: how many vCenters the driver's configuration names.
-        unverified: servers whose certificates are not verified, in words.
+        unverified: that vCenter's certificate is not verified, in words.
+        unverified_servers: URLs of the API servers whose certificates are not verified.
     """
 
     request: Request
@@ -204,3 +205,4 @@ class Snapshot:
     missing_privileges: tuple[str, ...] = ()
     vcenters: int = 1
     unverified: tuple[str, ...] = ()
+    unverified_servers: tuple[str, ...] = ()
