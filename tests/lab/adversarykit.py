@@ -89,9 +89,13 @@ def repeated(act: Callable[[], object], seconds: float) -> Iterator[None]:
 
 def applied(made: Trial) -> Object:
     """The set as it is in git: server-side apply with force, as Flux does it."""
-    body = manifests.statefulset(made.workload)
+    return applied_by(made, "gitops", manifests.statefulset(made.workload))
+
+
+def applied_by(made: Trial, manager: str, body: Object) -> Object:
+    """The set, server-side applied under this name; `body` may be a part of it."""
     path = _path("StatefulSet", made.workload.namespace, made.workload.name)
-    query = {"fieldManager": "gitops", "force": "true"}
+    query = {"fieldManager": manager, "force": "true"}
     kind = "application/apply-patch+yaml"
     return made.cluster._call("PATCH", path, body=body, query=query, content_type=kind)
 

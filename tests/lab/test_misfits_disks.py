@@ -149,6 +149,16 @@ def as_another_machine(made: Trial) -> Rewrite:
     return lambda body: either.sub(lambda found: swaps[found[0].decode()].encode(), body)
 
 
+def unknown_machine(made: Trial) -> Rewrite:
+    """The node's VM has neither the node's uuid nor its name."""
+    name = made.pods()[POD]["spec"]["nodeName"]
+    (own,) = [one for one in vcenter.nodes("user") if one["name"] == name]
+    other = f"{own['uuid'][:-4]}dead"
+    swaps = {f">{own['uuid']}<": f">{other}<", f">{name}<": f">{name}-of-old<"}
+    either = re.compile("|".join(swaps).encode())
+    return lambda body: either.sub(lambda found: swaps[found[0].decode()].encode(), body)
+
+
 @contextmanager
 def moved_away(made: Trial) -> Iterator[None]:
     descriptor = descriptor_of(made)
@@ -327,6 +337,12 @@ MISFITS = [
     misfit(
         "machines-readable",
         machine(DEVICES, b"<name>config.hardware.memoryMB</name>", name="admin-node-1"),
+    ),
+    misfit(
+        "machines-found by neither uuid nor name",
+        retold(unknown_machine),
+        *("machines-found", "machine-hardware", "machine-disk-uuid", "machine-snapshots"),
+        *("changed-blocks", "disks-held-here"),
     ),
     misfit("disks-catalog record", record_of_another_disk),
     misfit("machine-hardware", machine(b">vmx-19<", b">vmx-13<")),

@@ -142,6 +142,20 @@ def csi_driver_replaced(made: Trial, fields: Object | None) -> Iterator[None]:
         made.cluster.create(before)
 
 
+@contextmanager
+def all_dedicated(made: Trial) -> Iterator[None]:
+    """Every node is for pods of another kind; those that are there stay."""
+    taint = {"key": "dedicated", "value": "other", "effect": "NoSchedule"}
+    nodes = [one["metadata"]["name"] for one in made.cluster.list(NODE)]
+    try:
+        for node in nodes:
+            made.cluster.patch(NODE, node, {"spec": {"taints": [taint]}})
+        yield
+    finally:
+        for node in nodes:
+            made.cluster.patch(NODE, node, {"spec": {"taints": None}})
+
+
 def attachment_of(made: Trial) -> Object:
     """The VolumeAttachment of the replica's volume."""
     volume = made.volumes()[f"data-{POD}"]["metadata"]["name"]
@@ -227,6 +241,7 @@ MISFITS = [
     misfit("csi-driver attachRequired", unattached),
     misfit("topology zone without key", zone_without_key),
     misfit("volume-reach zone of no node", in_zone("zone-z")),
+    misfit("volume-reach every node tainted", all_dedicated),
     misfit("attach-limit", registered_as(full)),
     misfit("attachments attachError", attach_error),
     misfit("attachments-here second node", second_node),
