@@ -95,6 +95,14 @@ def test_argo_cds_own_label_marks_the_set_as_its() -> None:
     assert "spec.syncPolicy.automated" in found.resolution
 
 
+def test_config_sync_is_known_by_its_annotation() -> None:
+    marks = {"configsync.gke.io/resource-id": "apps_statefulset_shop_web"}
+    (found,) = told(changed(healthy(), MARKS, marks))
+
+    assert (found.id, found.severity) == ("gitops", ACCEPT)
+    assert "configmanagement.gke.io/managed: disabled" in found.resolution
+
+
 def test_the_label_that_many_set_is_no_mere_hint_if_argo_cd_wrote_the_spec() -> None:
     labelled = changed(healthy(), LABELS, {"app.kubernetes.io/instance": "shop"})
 

@@ -23,7 +23,7 @@ _WARNING = Severity.WARNING
 _NOTE = Severity.NOTE
 
 _ARGO, _KUSTOMIZE, _HELM = "Argo CD", "Flux's kustomize-controller", "Flux's helm-controller"
-_FLEET, _KAPP = "Rancher Fleet", "kapp"
+_FLEET, _KAPP, _CONFIG_SYNC = "Rancher Fleet", "kapp", "Config Sync"
 # Tools that apply their manifests again by themselves, and how each is paused.
 _PAUSES = {
     _ARGO: "Switch off the Application's automated sync (`spec.syncPolicy.automated`)",
@@ -32,6 +32,7 @@ _PAUSES = {
     _FLEET: "Pause the GitRepo (`spec.paused: true`)",
     _KAPP: "If kapp-controller runs it, pause its App or PackageInstall (`spec.paused: true`)",
     "KubeVela": "Suspend the Application's workflow",
+    _CONFIG_SYNC: "Take the set out (`configmanagement.gke.io/managed: disabled` at the source)",
 }
 _TRACKING = "argocd.argoproj.io/tracking-id"
 # The label is the one that Argo CD's users are advised to set instead of its default.
@@ -43,6 +44,7 @@ _GITOPS_MARKS = {
     "objectset.rio.cattle.io/hash": _FLEET,
     "kapp.k14s.io/app": _KAPP,
     "app.oam.dev/name": "KubeVela",
+    "configsync.gke.io/resource-id": _CONFIG_SYNC,
 }
 # Whom the server's own record names. Argo CD calls itself argocd-controller where it applies on
 # the server, and after its program elsewhere (argo-cd: common.go:ArgoCDSSAManager; issue 20815);
@@ -182,7 +184,8 @@ def _operators(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     "no tool that applies its manifests again by itself marks the StatefulSet as its own",
     looks_at="the StatefulSet's labels and annotations; the managers in its managedFields that "
     "wrote its spec",
-    source="Argo CD: resource tracking; Flux: kustomize-controller; Fleet; kapp; KubeVela",
+    source="Argo CD: resource tracking; Flux: kustomize-controller; Fleet; kapp; KubeVela; "
+    "Config Sync",
     resolution="Pause it for this set and change storageClassName at the source.",
 )
 def gitops(snapshot: Snapshot) -> Iterator[Problem]:
