@@ -151,7 +151,7 @@ def test_no_check_of_the_nodes_vms_passes_without_having_seen_one() -> None:
     assert not any(f.known for f in found)
     others = [f for f in found if f.id in OF_MACHINES]
     assert {(f.severity, f.subject) for f in others} == {(WARNING, "nodes")}
-    assert all("of node-1 no VM was found" in f.message for f in others)
+    assert all("no VM of node-1 was found" in f.message for f in others)
 
 
 def test_one_acceptance_is_enough_for_a_node_whose_vm_was_not_found() -> None:
@@ -165,7 +165,7 @@ def test_many_nodes_whose_vms_were_not_found_are_one_line_of_each_other_check() 
     found = told(replace(healthy(), pods=pods, machines={}), *OF_MACHINES)
 
     assert len(found) == len(OF_MACHINES)
-    assert all("of node-0, node-1, node-2 and 2 more no VM" in f.message for f in found)
+    assert all("no VM of node-0, node-1, node-2 and 2 more was found" in f.message for f in found)
 
 
 def test_a_vm_that_is_not_found_of_a_node_without_replicas_is_no_matter() -> None:

@@ -19,7 +19,7 @@ LINE = "volumeClaimTemplates[data].spec.storageClassName: standard -> standard-r
 
 
 def entry(manager: str, *, wrote: str = "f:spec", **more: str) -> dict[str, Any]:
-    fields = {wrote: {"f:replicas": {}}}
+    fields: dict[str, Any] = {wrote: {"f:replicas": {}}}
     return {"manager": manager, "operation": "Update", "time": WHEN, "fieldsV1": fields} | more
 
 

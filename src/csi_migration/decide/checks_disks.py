@@ -222,7 +222,7 @@ def changed_blocks(snapshot: Snapshot) -> Iterator[Problem]:
     """A First Class Disk that tracks changed blocks does not attach to a VM that does not: the
     replica would come back on its old node alone.
     """
-    yield from untold(snapshot, "whether it tracks changed blocks")
+    yield from untold(snapshot, "its changed-block tracking")
     without = sorted(m.name for m in snapshot.machines.values() if not m.tracks_changes)
     if not without:
         return
@@ -259,7 +259,7 @@ def disks_held_here(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(f"pvc/{name}", f"VM {', '.join(named)} holds it, not {machine.name}")
         elif not look.attachments:
             yield Problem(f"pvc/{name}", f"its pod runs, and no VM holds it, not {machine.name}")
-    yield from untold(snapshot, "which disks it holds")
+    yield from untold(snapshot, "the disks that it holds")
 
 
 def _called(holder: DiskAttachment, machine: Machine) -> str:

@@ -32,7 +32,7 @@ def untold(snapshot: Snapshot, what: str) -> Iterator[Problem]:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield Problem(
             "nodes",
-            f"of {', '.join(names[:_SHOWN])}{more} no VM was found: {what} is unknown",
+            f"no VM of {', '.join(names[:_SHOWN])}{more} was found, and so not {what}",
             "See machines-found: it says why of each node, and what to do.",
             _WARNING,
             known=False,
@@ -120,4 +120,4 @@ def machine_snapshots(snapshot: Snapshot) -> Iterator[Problem]:
     for node, machine in sorted(snapshot.machines.items()):
         if machine.has_snapshot:
             yield Problem(f"node/{node}", f"its VM {machine.name} has a snapshot")
-    yield from untold(snapshot, "whether it has a snapshot")
+    yield from untold(snapshot, "its snapshots")

@@ -26,7 +26,7 @@ _WARNING = Severity.WARNING
 
 # 1.34.0 and 1.34.1 may restart every pod of a set that was made by 1.33
 # (kubernetes issue 134773); 1.29.0 lost the migrated-plugins annotation (122340).
-_MISBEHAVING_SERVERS = {
+_MISBEHAVING_SERVERS: dict[tuple[int, ...], str] = {
     (1, 34, 0): "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
     (1, 34, 1): "it may restart all pods of re-created StatefulSets (kubernetes issue 134773)",
     (1, 29, 0): "it does not attach in-tree vSphere volumes (kubernetes issue 122340)",
