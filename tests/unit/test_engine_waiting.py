@@ -35,3 +35,21 @@ def test_a_claim_that_never_goes_stops_the_run_with_its_name() -> None:
     assert "kubectl -n shop get pvc data -o jsonpath='{.metadata.finalizers}'" in (
         raised.value.resolution
     )
+
+
+@pytest.mark.parametrize(
+    ("is_large", "own_rest", "seconds"),
+    [(False, False, 0.1), (False, True, 0.1), (True, False, 0.5), (True, True, 0.1)],
+)
+def test_only_looks_at_all_of_a_large_set_are_rarer(
+    monkeypatch: pytest.MonkeyPatch, *, is_large: bool, own_rest: bool, seconds: float
+) -> None:
+    """What asks for one thing is as quick in a set of a hundred as in one of three."""
+    rested: list[float] = []
+    monkeypatch.setattr("time.sleep", rested.append)
+    waiter = Waiter(Mock(is_large=is_large), "web-2", "unregistered", 60.0, "")
+    if own_rest:
+        waiter.pause("CNS still has the disk", rested.append)
+    else:
+        waiter.pause("web-1 is not Ready")
+    assert rested == [seconds]

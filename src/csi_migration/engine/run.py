@@ -284,8 +284,11 @@ class Waiter:
         """How long it has taken so far."""
         return time.monotonic() - self._started
 
-    def pause(self, reason: str, rest: Rest = time.sleep) -> bool:
+    def pause(self, reason: str, rest: Rest | None = None) -> bool:
         """Tell why, let a moment pass, and return whether `rest` had something happen in it.
+
+        A `rest` of its own asks for one thing only, and is given a short moment in a large
+        set too.
 
         Raises:
             WaitedTooLong: the time-out has passed.
@@ -302,5 +305,6 @@ class Waiter:
                 f"for: {reason}",
                 resolution=self._way_out,
             )
-        is_slow = seconds > _SLOW_AFTER_SECONDS or self._run.is_large
+        is_slow = seconds > _SLOW_AFTER_SECONDS or (self._run.is_large and rest is None)
+        rest = rest or time.sleep
         return bool(rest(_SLOW_POLL_SECONDS if is_slow else _POLL_SECONDS))
