@@ -33,6 +33,8 @@ def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> No
         cluster.create(item)
     cluster.create(manifests.statefulset(workload))
     until(f"{workload.name} Ready", lambda: ready(cluster, workload))
+    # They count after minReadySeconds only, and when their controller has seen it.
+    until(f"{workload.name} available", lambda: _available(cluster, workload))
     if workload.origin == "dynamic":
         _set_reclaim_policy(cluster, workload)
 
@@ -56,6 +58,11 @@ def ready(cluster: Cluster, workload: Workload) -> bool:
     """Whether every replica's pod is Ready and not on its way out."""
     pods = {pod["metadata"]["name"]: pod for pod in cluster.list("Pod", workload.namespace)}
     return all(pod_ready(pods.get(name)) for name in workload.pod_names)
+
+
+def _available(cluster: Cluster, workload: Workload) -> bool:
+    status = cluster.get("StatefulSet", workload.name, workload.namespace).get("status", {})
+    return bool(status.get("availableReplicas", 0) == workload.replicas)
 
 
 def pod_ready(pod: Object | None) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lab.client import Object
 from lab.waiting import until
@@ -47,9 +51,11 @@ def template_classes(made: Trial) -> set[str]:
     return {one["spec"]["storageClassName"] for one in templates}
 
 
+@pytest.mark.parametrize("directory", ["kept", "lost"])
 def test_a_set_that_was_rolled_out_and_scaled_up_goes_back_as_it_is_then(
-    trial: StartTrial,
+    trial: StartTrial, tmp_path: Path, directory: str
 ) -> None:
+    """What it became since its migration the second backup knows as well as the directory."""
     made = trial(replicas=2)
     before = made.workload
     migrated(made)
@@ -59,7 +65,10 @@ def test_a_set_that_was_rolled_out_and_scaled_up_goes_back_as_it_is_then(
     third = uid(made, "Pod", "web-2"), uid(made, "PersistentVolumeClaim", "data-web-2")
 
     with_a_kill(made)
-    done = made.rollback(*QUICK)
+    if directory == "lost":
+        shutil.rmtree(made.directory)
+        made.directory = tmp_path / "another"
+    done = made.rollback(*QUICK, *(made.options if directory == "lost" else ()))
     assert done.exit_code == 0, str(done)
     assert "web-2: made after the backup" in told(done)
     assert volume_sources(made) == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,11 +11,13 @@ import pytest
 from csi_migration.decide.plan import plan_of
 from csi_migration.engine.companions import missing_claims, settled_set, vanished
 from csi_migration.engine.run import Options, Run
-from csi_migration.engine.todays_set import go_by_todays_set
-from csi_migration.journal.record import Intent, ObjectRef
+from csi_migration.engine.todays_set import go_by_todays_set, save_todays_set
+from csi_migration.engine.whole_set import known_sets_in
+from csi_migration.journal.record import Intent, ObjectRef, Record, Saved
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import Notice
+from csi_migration.model.objects import FIELD_MANAGER
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
 from tests.unit.snapshots import changed
@@ -29,6 +32,9 @@ class Listing(MemoryCluster):
         del labels
         return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
 
+    def read(self, resource: Resource, name: str, namespace: str | None = None) -> bytes:
+        return json.dumps(self.get(resource, name, namespace)).encode()
+
 
 def cluster_of(statefulset: Raw | None) -> Listing:
     cluster = Listing()
@@ -40,6 +46,23 @@ def cluster_of(statefulset: Raw | None) -> Listing:
     return cluster
 
 
+class Directory:
+    """A working directory in memory, with what is saved in its journal."""
+
+    def __init__(self, records: tuple[Record, ...]) -> None:
+        self.records: tuple[Record, ...] = records
+        self.journal = SimpleNamespace(records=lambda: self.records)
+
+        self.files: dict[str, bytes] = {}
+
+    def save(self, name: str, data: bytes) -> None:
+        self.files[name] = data
+        self.records += (Saved(seq=len(self.records), time="", file=name, sha256=""),)
+
+    def load(self, name: str) -> bytes:
+        return self.files[name]
+
+
 def run_on(cluster: Listing, *opened: Raw, waits: Any = None) -> tuple[Run, list[str]]:
     told: list[str] = []
     run = SimpleNamespace(
@@ -47,7 +70,7 @@ def run_on(cluster: Listing, *opened: Raw, waits: Any = None) -> tuple[Run, list
         plan=plan_of(snapshots.healthy()),
         options=Options(),
         known_sets=set(),
-        directory=SimpleNamespace(journal=SimpleNamespace(records=lambda: intents(*opened))),
+        directory=Directory(intents(*opened)),
         patiently=lambda _, look: look(),
         waiter=lambda *_: SimpleNamespace(pause=waits),
         tell=lambda event: told.append(cast(Notice, event).text),
@@ -152,3 +175,52 @@ def test_a_revision_that_is_gone_is_refused() -> None:
     run, _ = run_on(cluster)
     with pytest.raises(NeedsPerson, match="ControllerRevision web-new"):
         go_by_todays_set(run)
+
+
+UID = "00000000-0000-4000-8000-000000000001"
+
+
+def made_by_the_migration(replicas: int = 3) -> Raw:
+    found: Raw = changed(scaled(replicas), "metadata/uid", UID)
+    return found
+
+
+def test_a_set_that_is_away_is_the_one_of_when_the_rollback_began_if_that_was_later() -> None:
+    run, _ = run_on(cluster_of(made_by_the_migration()), snapshots.statefulset())
+    run.known_sets.add(UID)
+    save_todays_set(run)
+    cluster: Any = run.systems.client
+    cluster.objects.pop((resources.STATEFULSETS.plural, "web"))
+    go_by_todays_set(run)
+    assert run.plan.original["spec"]["replicas"] == 3
+    assert known_sets_in(run.directory.journal.records()) == {UID}
+
+
+def test_a_set_that_was_taken_away_after_the_rollback_began_is_as_it_was_then() -> None:
+    run, _ = run_on(cluster_of(made_by_the_migration()))
+    run.known_sets.add(UID)
+    save_todays_set(run)
+    directory: Any = run.directory
+    directory.records += intents(scaled(4))
+    cluster: Any = run.systems.client
+    cluster.objects.pop((resources.STATEFULSETS.plural, "web"))
+    go_by_todays_set(run)
+    assert run.plan.original["spec"]["replicas"] == 4
+
+
+def test_a_set_of_somebody_else_is_not_saved_as_todays() -> None:
+    run, _ = run_on(cluster_of(made_by_the_migration()))
+    save_todays_set(run)
+    assert run.directory.journal.records() == ()
+
+
+def test_a_set_whose_fields_were_not_given_back_is_not_saved_as_todays() -> None:
+    fields: Raw = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": FIELD_MANAGER, "operation": "Update", "fieldsType": "FieldsV1"}
+    owned = changed(
+        made_by_the_migration(), "metadata/managedFields", [entry | {"fieldsV1": fields}]
+    )
+    run, _ = run_on(cluster_of(owned))
+    run.known_sets.add(UID)
+    save_todays_set(run)
+    assert run.directory.journal.records() == ()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from csi_migration.engine.lease import Lease
 from csi_migration.engine.planning import require_fresh
 from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
 from csi_migration.engine.systems import Systems
+from csi_migration.engine.todays_set import save_todays_set
 from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.peek import has_journal
@@ -124,6 +126,8 @@ def taken_up_run(
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
             run.known_sets = known_sets(run)
+            if run.goes_back:
+                run.patiently("", partial(save_todays_set, run))
             _back_up_in_the_cluster(run)
             yield run
 

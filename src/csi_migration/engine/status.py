@@ -143,7 +143,7 @@ def _today(session: Session) -> _Today:
     found = client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace)
     if found is not None and not is_ours(found, plan, session.known_sets):
         return _Today(session)
-    now = found or set_before_its_window(session.found.records, plan)
+    now = found or set_before_its_window(session.found.records, plan, session.found.load)
     try:
         return _Today(replace(session, plan=plan_of_today(client, plan, now)))
     except NeedsPerson as refused:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from csi_migration.decide.ownership import is_given_back
 from csi_migration.decide.todays_set import (
     obstacles,
     plan_by,
     pods_made_since,
     revision_of_today,
 )
+from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import is_ours
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.whole_set import set_before_its_window
 from csi_migration.kube import Client, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import Notice
-from csi_migration.model.objects import Raw, is_terminating, name_of, spec_changes
+from csi_migration.model.objects import Raw, is_terminating, name_of, spec_changes, uid_of
 from csi_migration.model.plan import MigrationPlan
 from csi_migration.model.step import Wait
 
@@ -34,10 +36,34 @@ def go_by_todays_set(run: Run) -> None:
     found = _caught_up(run)
     if found is not None and not is_ours(found, run.plan, run.known_sets):
         return
-    today = found or set_before_its_window(run.directory.journal.records(), run.plan)
+    records = run.directory.journal.records()
+    today = found or set_before_its_window(records, run.plan, run.directory.load)
     changes = spec_changes(today, run.plan.original)
     run.plan = run.patiently("", lambda: plan_of_today(run.systems.client, run.plan, today))
     _tell(run, changes)
+
+
+def save_todays_set(run: Run) -> None:
+    """Put the set as it is today into the working directory, and so into the second backup.
+
+    What it became since the migration only the directory knows while it is away. A set
+    whose fields were not given back to their owners yet is not what it should come back as.
+
+    Raises:
+        JournalBroken: the directory cannot be written.
+        KubernetesError: the set could not be read.
+    """
+    found, plan = _find(run), run.plan
+    if found is None or not is_ours(found, plan, run.known_sets) or not is_given_back(found):
+        return
+    save_before_deletion(
+        run.systems.client,
+        run.directory,
+        resources.STATEFULSETS,
+        plan.statefulset,
+        namespace=plan.namespace,
+        uid=uid_of(found),
+    )
 
 
 def plan_of_today(client: Client, plan: MigrationPlan, today: Raw) -> MigrationPlan:

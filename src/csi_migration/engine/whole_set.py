@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import time
+from collections.abc import Callable, Iterable
 
 from csi_migration.decide.ownership import is_given_back
 from csi_migration.engine.actions import create_statefulset
 from csi_migration.engine.companions import await_adoption, require_ours, settled_set
 from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run, closing
-from csi_migration.journal.record import Done, Intent, ObjectRef, Record
+from csi_migration.journal.record import Done, Intent, ObjectRef, Record, Saved
 from csi_migration.kube import AlreadyExists, resources
 from csi_migration.model.events import StepDone, StepStarted
 from csi_migration.model.objects import Raw, is_made_by_tool, uid_of
@@ -19,6 +22,8 @@ from csi_migration.model.step import Action
 
 _CLOSE = Action.CLOSE_WINDOW.value
 _GIVE_BACK = "give-back-fields"
+# A set of today, saved with its uid and version when a rollback began.
+_SAVED_SET = re.compile(r"backup/statefulsets/.+\.([0-9a-f-]{36})\.\d+\.json")
 
 
 def last_set(run: Run) -> Raw:
@@ -31,19 +36,27 @@ def last_set(run: Run) -> Raw:
     found = run.patiently("", lambda: settled_set(run))
     if found is not None and is_given_back(found):
         return found
-    before = set_before_its_window(run.directory.journal.records(), run.plan)
+    before = set_before_its_window(run.directory.journal.records(), run.plan, run.directory.load)
     return before if found is None else _owned_like(before, found)
 
 
-def set_before_its_window(records: tuple[Record, ...], plan: MigrationPlan) -> Raw:
-    """The set as it was when it was taken away last; the one of the plan if it never was."""
-    opened = [
-        record.parameters["statefulset"]
-        for record in records
-        if isinstance(record, Intent) and "statefulset" in record.parameters
-    ]
-    before: Raw = opened[-1] if opened else plan.original
-    return before
+def set_before_its_window(
+    records: Iterable[Record], plan: MigrationPlan, load: Callable[[str], bytes]
+) -> Raw:
+    """The set as it was when it was taken away last, or when a rollback began, whichever
+    came later; the one of the plan if neither happened. `load` reads a saved file.
+
+    Raises:
+        JournalUnreadable: the saved file is gone or was changed.
+    """
+    before: Raw = plan.original
+    file = ""
+    for record in records:
+        if isinstance(record, Intent) and "statefulset" in record.parameters:
+            before, file = record.parameters["statefulset"], ""
+        elif isinstance(record, Saved) and _SAVED_SET.fullmatch(record.file):
+            file = record.file
+    return json.loads(load(file)) if file else before
 
 
 def _owned_like(before: Raw, found: Raw) -> Raw:
@@ -64,7 +77,9 @@ def known_sets_in(records: tuple[Record, ...]) -> set[str]:
         for r in records
         if isinstance(r, Done) and intents[r.intent].action == _CLOSE and "uid" in r.result
     }
-    return made | {r.object.uid for r in intents.values() if r.action == _GIVE_BACK}
+    marked = {r.object.uid for r in intents.values() if r.action == _GIVE_BACK}
+    saved = (_SAVED_SET.fullmatch(r.file) for r in records if isinstance(r, Saved))
+    return made | marked | {found[1] for found in saved if found}
 
 
 def give_back_all_fields(run: Run) -> None:
