@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,9 +33,13 @@ def allowed(*, yes: bool) -> Reply:
     return Reply(201, {"status": {"allowed": yes}})
 
 
-def all_but_jobs(asked: Received) -> Reply:
+def all_but(resource: str) -> Callable[[Received], Reply]:
     """The reviews come over several connections, in no order."""
-    return allowed(yes=asked.manifest["spec"]["resourceAttributes"]["resource"] != "jobs")
+
+    def answer(asked: Received) -> Reply:
+        return allowed(yes=asked.manifest["spec"]["resourceAttributes"]["resource"] != resource)
+
+    return answer
 
 
 def listed(*items: snapshots.Raw) -> Reply:
@@ -111,8 +115,8 @@ def test_webhooks_are_known_by_kind_and_name_and_half_of_them_are_as_good_as_non
     assert found is not None
     assert set(found) == {"mutatingwebhookconfiguration/own", "validatingwebhookconfiguration/own"}
 
-    granted = [p.resource != "validatingwebhookconfigurations" for p in COMPLETING]
-    server.answers += [*(allowed(yes=yes) for yes in granted), listed(hook)]
+    refused = all_but("validatingwebhookconfigurations")
+    server.answers += [*(refused for _ in COMPLETING), listed(hook)]
     assert Around(client, "shop").webhooks() is None
 
 
@@ -129,7 +133,7 @@ def test_another_statefulset_of_the_same_labels_is_no_controller_of_the_pods(
 def test_one_kind_that_cannot_be_seen_does_not_hide_what_the_others_hold(
     server: ApiServer, client: Client
 ) -> None:
-    server.answers += [all_but_jobs for _ in COMPLETING]
+    server.answers += [all_but("jobs") for _ in COMPLETING]
     server.answers += [listed({"metadata": {"name": "other"}}), listed(), listed()]
 
     found, unseen = Around(client, "shop").controllers()
