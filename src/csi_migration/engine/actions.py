@@ -184,17 +184,15 @@ class Actor:
         side = seen.old_volume if volume == claim.old_volume else seen.new_volume
         self._require_retain(volume, side.uid)
         self._require_no_set()
-        self._back_up(resources.CLAIMS, claim.name, seen.claim.uid)
-        self._tell_what_is_lost(claim)
+        found = self._back_up(resources.CLAIMS, claim.name, seen.claim.uid)
+        self._tell_what_is_lost(claim, found)
         return self._delete(resources.CLAIMS, claim.name, seen.claim.uid)
 
-    def _tell_what_is_lost(self, planned: ClaimPlan) -> None:
+    def _tell_what_is_lost(self, planned: ClaimPlan, found: Raw) -> None:
         """The claim comes back as it was backed up; what it became since is on disk only."""
-        found = self._systems.client.find(resources.CLAIMS, planned.name, self._plan.namespace)
         goes_back = self._run.goes_back
         to_come = planned.old_claim_manifest if goes_back else planned.new_claim_manifest
-        changes = claim_changes(found, to_come) if found else ()
-        if changes:
+        if changes := claim_changes(found, to_come):
             text = (
                 f"claim {planned.name} changed since it was backed up ({', '.join(changes)}) and "
                 f"comes back as it was; as it is now it lies in {self._run.directory.path}"
@@ -222,10 +220,10 @@ class Actor:
                 "crashes the driver (3.6 and later), so it was not deleted"
             )
 
-    def _back_up(self, resource: Resource, name: str, uid: str) -> None:
+    def _back_up(self, resource: Resource, name: str, uid: str) -> Raw:
         """Nothing is deleted whose very uid is not in the working directory."""
         namespace = self._plan.namespace if resource.namespaced else None
-        save_before_deletion(
+        return save_before_deletion(
             self._systems.client,
             self._run.directory,
             resource,

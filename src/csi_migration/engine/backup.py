@@ -56,8 +56,11 @@ def save_before_deletion(
     *,
     namespace: str | None,
     uid: str,
-) -> None:
+) -> Raw:
     """Save an object that is about to be deleted, unless this very one is saved already.
+
+    Returns:
+        The object.
 
     Raises:
         NeedsPerson: another object stands under the name now.
@@ -70,6 +73,7 @@ def save_before_deletion(
         raise NeedsPerson(f"{resource.kind} {name} is another one now (uid {uid_of(item)})")
     stamp = f"{uid}.{resource_version_of(item)}"
     directory.save(f"backup/{resource.plural}/{name}.{stamp}.json", data)
+    return item
 
 
 def _objects(snapshot: Snapshot, plan: MigrationPlan) -> Iterator[tuple[Resource, str, str | None]]:

@@ -14,15 +14,13 @@ from csi_migration.engine.patience import ROUND_SECONDS, Sighting, until_changed
 from csi_migration.engine.run import Run
 from csi_migration.journal.record import Intent, Note, Record
 from csi_migration.kube import resources
-from csi_migration.model import events
+from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw, is_ready, name_of, resource_version_of, uid_of
 
 _HEALTH_SECONDS = 30.0
 # So long before it ends there is time to look at who leaves next.
 _LAST_SECONDS = 3.0
 _REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
-
-
 _HELD = "held: "
 _NOT_YET = float("inf")
 
@@ -94,7 +92,7 @@ class Soak:
         held.pod = pod = self._run.patiently(held.name, lambda: self._settled_pod(held.name))
         if pod is not None and uid_of(pod) != held.uid:
             if held.uid:
-                self._run.tell(events.Notice("warning", _REPLACED, held.name))
+                self._run.tell(Notice("warning", _REPLACED, held.name))
             held.uid = uid_of(pod)
         if pod is None or not is_ready(pod):
             held.since = _NOT_YET
