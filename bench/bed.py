@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bench.away import Absence, Span, absences, windows
 from bench.calls import Call, CallLog
+from bench.delays import KUBERNETES_CALL
+from bench.distance import distant
 from bench.usage import Usage
 from bench.watching import Watching
 from lab import cluster as lab_cluster
@@ -101,11 +103,18 @@ class Bed:
         path.write_text(content.replace(f'user = "{DRIVER}"', f'user = "{ADMINISTRATOR}"'))
         return path
 
-    def by_hand(self) -> dict[str, str]:
+    @contextmanager
+    def far(self, identity: str) -> Iterator[Path]:
+        """A kubeconfig for the user cluster, as far away as the delays say."""
+        own = self.layout.kubeconfig("user", identity)
+        with distant(own, self.delays[KUBERNETES_CALL], self.layout.root) as path:
+            yield path
+
+    def by_hand(self, kubeconfig: Path) -> dict[str, str]:
         """The environment of who works with kubectl and a vCenter client."""
         known = self.facts.vcenter
         return os.environ | {
-            "KUBECONFIG": str(self.layout.kubeconfig("user", "operator")),
+            "KUBECONFIG": str(kubeconfig),
             "VCENTER_HOST": known["host"],
             "VCENTER_PORT": str(known["port"]),
             "VCENTER_USER": known["user"],
@@ -123,7 +132,8 @@ def bed(folder: Path, delays: Mapping[str, float]) -> Iterator[Bed]:
     """A lab with these delays; stopped in the end."""
     layout = Layout(folder)
     try:
-        facts = lab_cluster.up(layout, delays=delays)
+        own = {name: each for name, each in delays.items() if name != KUBERNETES_CALL}
+        facts = lab_cluster.up(layout, delays=own)
         yield Bed(layout, facts, Cluster(layout.kubeconfig("user", "admin")), delays)
     finally:
         lab_cluster.down(layout)

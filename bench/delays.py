@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _METRICS = "github.com/kubernetes-sigs/vsphere-csi-driver/pull/656"
 _INTREE_METRICS = "github.com/vmware-archive/kubernetes-archived/pull/147"
 _POD_STARTS = "github.com/knative/serving/issues/2484"
+KUBERNETES_CALL = "kubernetes_call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ TABLE = (
         0.02,
         "the way of each call to vCenter and back",
         "assumed: a vCenter in the same site",
+    ),
+    Delay(
+        KUBERNETES_CALL,
+        0.0,
+        "the way of each call to the user cluster's API server and back",
+        "none: on the same machine; what the API server itself takes is real",
     ),
     Delay(
         "record_interval",

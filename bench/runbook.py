@@ -24,4 +24,6 @@ def follow(bed: Bed, workload: Workload) -> Usage:
     """Run the script to its end."""
     folder = bed.layout.root / "runbook" / workload.namespace
     command = [str(_SCRIPT), workload.namespace, workload.name, "standard-rwo", str(folder)]
-    return run(command, bed.by_hand() | {"REGISTER": f"{sys.executable} -m bench.register"})
+    with bed.far(OPERATOR) as kubeconfig:
+        environment = bed.by_hand(kubeconfig)
+        return run(command, environment | {"REGISTER": f"{sys.executable} -m bench.register"})

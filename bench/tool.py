@@ -18,7 +18,6 @@ from bench.watching import Watching
 from lab.client import Cluster
 from lab.demo import tool, tool_options
 from lab.manifests import Workload
-from lab.objects import USER_CLUSTER
 from lab.waiting import until
 from lab.workload import ready
 
@@ -37,15 +36,15 @@ class Waiting:
 
 def migrate(bed: Bed, workload: Workload, window: str, soak: float, at_once: int = 1) -> Usage:
     """`rolling-migration all`, run to its end."""
-    command = _command(bed, workload, window, soak)
-    return run_command([*command, "--max-unavailable", str(at_once)])
+    with bed.far("tool") as kubeconfig:
+        command = _command(bed, workload, window, soak, kubeconfig)
+        return run_command([*command, "--max-unavailable", str(at_once)])
 
 
-def _command(bed: Bed, workload: Workload, window: str, soak: float) -> list[str]:
-    kubeconfig = bed.layout.kubeconfig("admin", "tool")
+def _command(bed: Bed, workload: Workload, window: str, soak: float, kubeconfig: Path) -> list[str]:
     return [
         *(str(tool()), "rolling-migration", "all"),
-        *tool_options(kubeconfig, workload, cluster_name=USER_CLUSTER),
+        *tool_options(kubeconfig, workload),
         *("--vcenter-config", str(bed.vcenter_config)),
         *("--working-directory", str(bed.layout.root / "work" / workload.namespace)),
         *("--window", window, "--soak-seconds", str(soak), "--yes"),
@@ -55,7 +54,8 @@ def _command(bed: Bed, workload: Workload, window: str, soak: float) -> list[str
 def while_waiting(bed: Bed, workload: Workload, seconds: float) -> Waiting:
     """Look at the tool while the driver's syncer stands still, and then in its soak."""
     syncer = bed.facts.part("syncer-user").pid
-    command = _command(bed, workload, "replica", seconds + _SETTLED_SECONDS)
+    kubeconfig = bed.layout.kubeconfig("user", "tool")
+    command = _command(bed, workload, "replica", seconds + _SETTLED_SECONDS, kubeconfig)
     with Watching(bed.user, workload.namespace) as watching, _started(command) as pid:
         until("a pod gone", lambda: _gone(watching))
         os.kill(syncer, signal.SIGSTOP)

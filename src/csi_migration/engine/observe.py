@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from csi_migration.decide.todays_set import all_pods
 from csi_migration.engine.facts import Facts
+from csi_migration.engine.side_by_side import side_by_side
 from csi_migration.engine.systems import Systems
-from csi_migration.kube import resources
+from csi_migration.kube import Resource, resources
 from csi_migration.model.disk import Disk
 from csi_migration.model.objects import (
     CSI_DRIVER,
@@ -39,6 +40,9 @@ _STATEFULSET_CONTROLLER = "kube-controller-manager"
 # Whether the other pods are there is looked at this often, and only while no
 # controller does it.
 _OTHERS_SECONDS = 1.0
+
+Wanted = tuple[Resource, str]
+Found = dict[Wanted, Raw | None]
 
 
 class Observer:
@@ -76,16 +80,36 @@ class Observer:
         self.facts = Facts()
 
     def observe(self) -> ReplicaSeen:
-        """The set, the pod and the claims as they stand now."""
-        statefulset = self.statefulset()
+        """The set, the pod and the claims as they stand now.
+
+        All are read at once: one after the other, a distant API server would be
+        waited for a hundred times more while the replica is away.
+        """
+        found = self._found()
+        statefulset = found[resources.STATEFULSETS, self._plan.statefulset]
         return ReplicaSeen(
             statefulset=self._set_seen(statefulset),
-            pod=self._pod_seen(statefulset),
-            claims={claim.name: self._claim_seen(claim) for claim in self._replica.claims},
+            pod=self._pod_seen(found[resources.PODS, self._replica.pod], statefulset),
+            claims={each.name: self._claim_seen(each, found) for each in self._replica.claims},
             attached_by=self.facts.attached_by,
             left_owned=self.facts.left_owned,
             others_gone=self._others_gone() if statefulset is None else (),
         )
+
+    def _found(self) -> Found:
+        wanted = [
+            (resources.STATEFULSETS, self._plan.statefulset),
+            (resources.PODS, self._replica.pod),
+        ]
+        for claim in self._replica.claims:
+            wanted.append((resources.CLAIMS, claim.name))
+            wanted += [(resources.VOLUMES, name) for name in (claim.old_volume, claim.new_volume)]
+        return dict(zip(wanted, side_by_side(self._find, wanted), strict=True))
+
+    def _find(self, wanted: Wanted) -> Raw | None:
+        resource, name = wanted
+        namespace = self._plan.namespace if resource.namespaced else None
+        return self._systems.client.find(resource, name, namespace)
 
     def with_facts(self, seen: ReplicaSeen) -> ReplicaSeen:
         """The same objects with what was found out since."""
@@ -123,16 +147,6 @@ class Observer:
             self._others = (now, gone)
         return gone
 
-    def statefulset(self) -> Raw | None:
-        """The StatefulSet, None when it is away."""
-        return self._systems.client.find(
-            resources.STATEFULSETS, self._plan.statefulset, self._plan.namespace
-        )
-
-    def pod(self) -> Raw | None:
-        """The replica's pod, None when it is away."""
-        return self._systems.client.find(resources.PODS, self._replica.pod, self._plan.namespace)
-
     def look(self, at: LookAt) -> None:
         """Find out what the decision asked for, into `facts`."""
         match at.look:
@@ -167,8 +181,7 @@ class Observer:
             and template_classes(found) != [class_of(each) for each in self._templates],
         )
 
-    def _pod_seen(self, statefulset: Raw | None) -> PodSeen:
-        found = self.pod()
+    def _pod_seen(self, found: Raw | None, statefulset: Raw | None) -> PodSeen:
         if found is None:
             return PodSeen(Presence.ABSENT)
         owner = controller_uid_of(found)
@@ -196,11 +209,10 @@ class Observer:
         is_at_revision = labels_of(pod).get(REVISION_LABEL) == self._plan.revision
         return is_at_revision and is_managed_by(pod, _STATEFULSET_CONTROLLER)
 
-    def _claim_seen(self, plan: ClaimPlan) -> ClaimSeen:
-        client = self._systems.client
-        claim = client.find(resources.CLAIMS, plan.name, self._plan.namespace)
-        old = client.find(resources.VOLUMES, plan.old_volume)
-        new = client.find(resources.VOLUMES, plan.new_volume)
+    def _claim_seen(self, plan: ClaimPlan, found: Found) -> ClaimSeen:
+        claim = found[resources.CLAIMS, plan.name]
+        old = found[resources.VOLUMES, plan.old_volume]
+        new = found[resources.VOLUMES, plan.new_volume]
         is_again = _names_volume(claim, plan.old_volume)
         seen = ClaimSeen(
             claim=_seen(
