@@ -13,6 +13,8 @@ from lab.situation import told
 from lab.vcenter import disks
 from lab.waiting import until
 
+_NUDGE_SECONDS = 0.2
+
 
 def create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> None:
     """Namespace, disks, volumes, claims, Service, budget and set; waits until Ready.
@@ -178,7 +180,7 @@ def _bind(cluster: Cluster, name: str, namespace: str) -> None:
         _annotate(cluster, name, namespace, str(nudge))
         return False
 
-    until(f"claim {name} Bound", bound)
+    until(f"claim {name} Bound", bound, pause=_NUDGE_SECONDS)
     if nudge:
         _annotate(cluster, name, namespace, None)
 

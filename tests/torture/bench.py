@@ -28,6 +28,8 @@ RUN_SECONDS = 180.0
 SETTLE_SECONDS = 60.0
 # As long as nothing becomes better or worse, nothing will any more.
 STILL_SECONDS = 8.0
+# A look lists everything of a namespace, which the cases beside this one pay for.
+LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +140,5 @@ def settled(problems: Callable[[], list[str]]) -> list[str]:
             found, since = now, time.monotonic()
         return not found or time.monotonic() - since > STILL_SECONDS
 
-    until("that nothing changes any more", done, SETTLE_SECONDS)
+    until("that nothing changes any more", done, SETTLE_SECONDS, pause=LOOK_SECONDS)
     return found
