@@ -50,10 +50,11 @@ programs: $(STAMP)
 mutations: $(STAMP) ## Break the tool on purpose and see which tests notice
 	$(BIN)/python -m tests.mutations
 
-# make torture [CASES=N] [SEED=S] [JSON=FILE] [SHARD=i/n] [JOBS=n] [SCENARIO=name] [CASE=name]
+# make torture [CASES=N] [SEED=S] [JSON=FILE] [SHARD=i/n] [JOBS=n] [SCENARIO='name…'] [CASE=name]
 torture: $(STAMP) ## Kill and fault the tool at each of its requests (hours; CASES=N samples)
-	$(BIN)/python -m tests.torture $(foreach option,CASES SEED JSON SHARD JOBS SCENARIO CASE,\
-		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
+	$(BIN)/python -m tests.torture $(foreach option,CASES SEED JSON SHARD JOBS CASE,\
+		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))')) \
+		$(foreach one,$(SCENARIO),--scenario $(one))
 
 # make fuzz [SETS=N] [SEED=S] [JSON=FILE] [JOBS=n]
 fuzz: $(STAMP) ## Try StatefulSets at random: migrated whole, or refused for what is true (an hour)
