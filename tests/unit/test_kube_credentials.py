@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from csi_migration.kube import Client, Connection, CredentialsFailed, Unauthenti
 from csi_migration.kube.connection import ExecPlugin, InteractiveMode
 from csi_migration.kube.credentials import Plugin, credentials_for
 from csi_migration.kube.resources import PODS
+from lab.waiting import until
 from tests.unit.kube_server import ApiServer, Reply, serving, status
 
 V1 = "client.authentication.k8s.io/v1"
@@ -225,6 +227,34 @@ class TestExecPlugin:
             thread.start()
         for thread in threads:
             thread.join()
+        assert tool.runs == 2
+
+    def test_threads_that_wait_while_it_fails_do_not_run_it_again(self, tool: Tool) -> None:
+        """It may ask a person to log in."""
+        held, heard = tool.script.with_name("held"), []
+        body = f"echo run >> '{tool.script.with_name('runs')}'; while [ ! -e '{held}' ]; do :; done"
+        tool.script.write_text(f"#!/bin/sh\n{body}; exit 3\n")
+        source = Plugin(tool.plugin(), Connection("https://api", "the test"))
+        asks = threading.Barrier(5)
+
+        def ask() -> None:
+            asks.wait()
+            with pytest.raises(CredentialsFailed) as raised:
+                source.current()
+            heard.append(raised.value)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        asks.wait()
+        until("the first run", lambda: tool.runs == 1)
+        time.sleep(0.2)  # for the others to come to where they wait
+        held.touch()
+        for thread in threads:
+            thread.join()
+        assert (tool.runs, len(heard)) == (1, 4)
+        with pytest.raises(CredentialsFailed):
+            source.current()
         assert tool.runs == 2
 
     @pytest.mark.parametrize(

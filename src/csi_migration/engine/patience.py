@@ -1,8 +1,9 @@
 """Lets a moment of a wait pass, and ends it early when what is waited for may be there.
 
 Kubernetes tells of changes by itself: the one object that is waited for is watched from
-the version that was seen, so that nothing can happen unnoticed in between. CNS, vCenter
-and the garbage collector have to be asked, but only what is in question.
+the version that was seen, so that nothing can happen to it unnoticed in between. CNS, vCenter
+and the garbage collector have to be asked, but only what is in question; a claim that waits to
+be Bound is touched as well, since its volume may have been read a moment before it.
 
 An event is a reason to look, never an answer: what is decided is decided on a new read.
 """

@@ -64,6 +64,7 @@ _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 # vCenter that goes on saying no means it.
 _REFUSALS = (Forbidden, Unauthenticated, Faulted)
 _MOST_REFUSALS = 16
+_VOLUME_DELETIONS = (Action.DELETE_VOLUME, Action.DELETE_CSI_VOLUME)
 _MOST_TRIES = 60
 _TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
@@ -280,15 +281,19 @@ class Swap:
     def _decided(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         """The next step, and what is seen; nothing is done after a look that came in between.
 
-        Nor refused: read object by object, a picture may tell of two moments.
+        What is hard to take back goes by a second picture, for one may tell of two moments: a
+        claim whose creation was not answered comes between two of its reads, and the volume
+        that it is bound to looks released.
         """
         seen, step = self._observed(decide)
-        is_old = isinstance(step, Refuse)
+        has_looked = isinstance(step, LookAt)
         while isinstance(step, LookAt):
             self.observer.look(step)
-            seen, is_old = self.observer.with_facts(seen), True
+            seen = self.observer.with_facts(seen)
             step = decide(self.replica, seen, self._run.window)
-        return self._observed(decide) if is_old and not isinstance(step, AwaitIt) else (seen, step)
+        if has_looked and not isinstance(step, AwaitIt):
+            seen, step = self._observed(decide)
+        return self._observed(decide) if _is_hard(step) else (seen, step)
 
     def _observed(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         seen = self.observer.observe()
@@ -384,3 +389,8 @@ class Swap:
             self._left_at = time.monotonic()
         if "diskId" in result:
             self.observer.facts.disk_ids[act.claim] = result["diskId"]
+
+
+def _is_hard(step: Step) -> bool:
+    is_deletion = isinstance(step, Act) and step.action in _VOLUME_DELETIONS
+    return is_deletion or isinstance(step, Refuse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -138,12 +139,20 @@ class Plugin:
         self._lock = threading.Lock()
         self._credential: Credential | None = None
         self._expires: datetime | None = None
+        self._failure: CredentialsFailed | None = None
+        self._failed_at = 0.0
 
     def current(self) -> Credential:
-        """The kept credential, or a new one from the plugin."""
+        """The kept credential, or a new one from the plugin.
+
+        Who waited while it failed for another is not worth a second prompt.
+        """
+        asked = time.monotonic()
         with self._lock:
+            if self._failure and self._failed_at >= asked:
+                raise self._failure
             if self._credential is None or self._has_expired():
-                self._credential = self._new()
+                self._credential = self._run()
             return self._credential
 
     def after_refusal(self, refused: Credential) -> Credential:
@@ -155,6 +164,13 @@ class Plugin:
 
     def _has_expired(self) -> bool:
         return self._expires is not None and datetime.now(UTC) >= self._expires
+
+    def _run(self) -> Credential:
+        try:
+            return self._new()
+        except CredentialsFailed as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
 
     def _new(self) -> Credential:
         printed = run_plugin(self._plugin, self._connection)
