@@ -24,6 +24,7 @@ from lab.manifests import Workload
 from lab.objects import driver_config
 from lab.vcenter import ADMINISTRATOR, DRIVER
 
+OPERATOR = "operator"
 _MAKERS = 8
 
 
@@ -110,18 +111,20 @@ class Bed:
         with distant(own, self.delays[KUBERNETES_CALL], self.layout.root) as path:
             yield path
 
-    def by_hand(self, kubeconfig: Path) -> dict[str, str]:
+    @contextmanager
+    def by_hand(self) -> Iterator[dict[str, str]]:
         """The environment of who works with kubectl and a vCenter client."""
         known = self.facts.vcenter
-        return os.environ | {
-            "KUBECONFIG": str(kubeconfig),
-            "VCENTER_HOST": known["host"],
-            "VCENTER_PORT": str(known["port"]),
-            "VCENTER_USER": known["user"],
-            "VCENTER_PASSWORD": known["password"],
-            "VCENTER_CA": known["ca"],
-            "VCENTER_DATACENTER": known["datacenter"],
-        }
+        with self.far(OPERATOR) as kubeconfig:
+            yield os.environ | {
+                "KUBECONFIG": str(kubeconfig),
+                "VCENTER_HOST": known["host"],
+                "VCENTER_PORT": str(known["port"]),
+                "VCENTER_USER": known["user"],
+                "VCENTER_PASSWORD": known["password"],
+                "VCENTER_CA": known["ca"],
+                "VCENTER_DATACENTER": known["datacenter"],
+            }
 
     def _make(self, workload: Workload) -> None:
         lab_workload.create(self.user, self.facts.vcenter, workload)

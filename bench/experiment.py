@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bench import copying, floor, runbook, tool
-from bench.bed import Bed, Run
+from bench.bed import OPERATOR, Bed, Run
 from bench.startup import milliseconds
 from bench.tool import TOOL_USER, Waiting
 from bench.usage import Usage
@@ -112,7 +112,7 @@ class _Experiment:
 
     def run(self, method: str, number: int) -> None:
         say(f"{method}, {number + 1} of {self.options.runs}")
-        by = TOOL_USER if method in (REPLICA, WHOLE_RUN) else runbook.OPERATOR
+        by = TOOL_USER if method in (REPLICA, WHOLE_RUN) else OPERATOR
         run = self._watched(self._of_method(method, number), by, self._action(method))
         self.found.runs.setdefault(method, []).append(run)
 

@@ -27,8 +27,7 @@ def _restart(bed: Bed, workload: Workload, pod: str) -> None:
     node = before["spec"]["nodeName"]
     _cordon(bed, node, cordoned=True)
     command = ["kubectl", "--namespace", workload.namespace, "delete", "pod", pod, "--wait=false"]
-    with bed.far("operator") as kubeconfig:
-        environment = bed.by_hand(kubeconfig)
+    with bed.by_hand() as environment:
         subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     until(f"{pod} Ready again", lambda: _is_back(bed, before))
     _cordon(bed, node, cordoned=False)

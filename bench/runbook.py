@@ -10,7 +10,6 @@ from bench.bed import Bed
 from bench.usage import Usage, run
 from lab.manifests import Workload
 
-OPERATOR = "operator"
 NEEDED = ("kubectl", "jq")
 _SCRIPT = Path(__file__).with_name("runbook.sh")
 
@@ -24,6 +23,5 @@ def follow(bed: Bed, workload: Workload) -> Usage:
     """Run the script to its end."""
     folder = bed.layout.root / "runbook" / workload.namespace
     command = [str(_SCRIPT), workload.namespace, workload.name, "standard-rwo", str(folder)]
-    with bed.far(OPERATOR) as kubeconfig:
-        environment = bed.by_hand(kubeconfig)
+    with bed.by_hand() as environment:
         return run(command, environment | {"REGISTER": f"{sys.executable} -m bench.register"})
