@@ -62,7 +62,9 @@ class _Way:
 
     async def _connected(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         answers, there = await asyncio.open_connection("127.0.0.1", self._port)
-        await asyncio.gather(self._carry(near, there), self._carry(answers, back))
+        # asyncio itself complains of a connection whose handling is cancelled in the end.
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(self._carry(near, there), self._carry(answers, back))
 
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         later = asyncio.get_running_loop().call_later
