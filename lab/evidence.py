@@ -82,7 +82,9 @@ def judge(disk: Sequence[str], ledger: Iterable[str]) -> Judgement:
 
 def destroyed(calls: Iterable[str]) -> list[str]:
     """Datastore paths whose bytes a call to vCenter removed, from its audit log."""
-    return [path for line in calls for path in json.loads(line).get("destroyed") or []]
+    # Nearly all destroy nothing, and say so in the end; parsing them all takes long.
+    telling = (json.loads(line) for line in calls if not line.endswith('"destroyed":[]}'))
+    return [path for call in telling for path in call.get("destroyed") or []]
 
 
 @dataclass(frozen=True, slots=True)

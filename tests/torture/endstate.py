@@ -89,7 +89,7 @@ def difference(expected: State, found: State) -> list[str]:
     changed = [
         f"{name}: {line}"
         for name in expected
-        if name in found
+        if name in found and found[name] != expected[name]
         for line in _changes(expected[name], found[name])
     ]
     return missing + extra + changed

@@ -122,5 +122,6 @@ def test_destroyed_disks_are_read_from_the_audit_log() -> None:
         json.dumps({"method": "AttachDisk_Task", "destroyed": None}),
         json.dumps({"method": "DeleteVStorageObject_Task", "destroyed": ["[ds] fcd/a.vmdk"]}),
         json.dumps({"method": "Login"}),
+        '{"method":"Logout","destroyed":[]}',
     ]
     assert destroyed(calls) == ["[ds] fcd/a.vmdk"]
