@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from lab.pki import write_kubeconfig
+from lab.pki import led_to
 
 _CHUNK = 65536
 
@@ -27,13 +26,9 @@ def distant(kubeconfig: Path, seconds: float, folder: Path) -> Iterator[Path]:
     if not seconds:
         yield kubeconfig
         return
-    content: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())
-    cluster = content["clusters"][0]["cluster"]
-    with _Way(urlsplit(cluster["server"]).port or 443, seconds / 2).open() as port:
-        cluster["server"] = f"https://127.0.0.1:{port}"
-        path = folder / f"distant-{kubeconfig.name}"
-        write_kubeconfig(path, content)
-        yield path
+    server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    with _Way(urlsplit(server).port or 443, seconds / 2).open() as port:
+        yield led_to(port, kubeconfig, folder / f"distant-{kubeconfig.name}")
 
 
 class _Way:

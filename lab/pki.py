@@ -96,5 +96,13 @@ def write_kubeconfig(path: Path, content: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def led_to(port: int, own: Path, path: Path) -> Path:
+    """Write the kubeconfig `own` to `path`, but that its server is this port of 127.0.0.1."""
+    content: dict[str, Any] = yaml.safe_load(own.read_text())
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    write_kubeconfig(path, content)
+    return path
+
+
 def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()

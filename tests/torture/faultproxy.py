@@ -13,13 +13,12 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import urllib3
 import yaml
 
 from lab.objects import driver_config
-from lab.pki import write_kubeconfig
+from lab.pki import led_to
 from tests.lab import soap
 from tests.lab.labkit import Lab
 from tests.lab.proxy import Answer, Cut, Proxy, Request, Upstream
@@ -54,7 +53,7 @@ class Interposed:
         )
         for proxy in (self._kubernetes, self._vcenter):
             proxy.listen()
-        self.kubeconfig = _kubeconfig_through(self._kubernetes, own, folder)
+        self.kubeconfig = led_to(self._kubernetes.port, own, folder / "kubeconfig.yaml")
         self.vcenter_config = folder / "csi-vsphere.conf"
         self.vcenter = {**lab.facts.vcenter, "port": self._vcenter.port}
         self.vcenter_config.write_text(driver_config(self.vcenter))
@@ -182,11 +181,3 @@ def _user_cluster(kubeconfig: Path) -> Upstream:
         pem.flush()
         context.load_cert_chain(pem.name)
     return Upstream(cluster["server"], context)
-
-
-def _kubeconfig_through(proxy: Proxy, own: Path, folder: Path) -> Path:
-    content: dict[str, Any] = yaml.safe_load(own.read_text())
-    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
-    path = folder / "kubeconfig.yaml"
-    write_kubeconfig(path, content)
-    return path

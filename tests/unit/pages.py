@@ -18,7 +18,7 @@ from csi_migration.report.findings import findings_text
 from csi_migration.report.inventory import inventory_text
 from csi_migration.report.plan import plan_text
 from csi_migration.report.style import Paint
-from tests.unit import test_inventory, test_plan
+from tests.unit import inventorykit, test_plan
 from tests.unit.snapshots import changed, healthy
 
 FOLDER = Path(__file__).parent / "pages"
@@ -35,7 +35,7 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"plan-{ending}", plan_text(test_plan.outline(), width=width, paint=paint)
         yield (
             f"inventory-{ending}",
-            inventory_text(test_inventory.many(), width=width, paint=paint),
+            inventory_text(inventorykit.many(), width=width, paint=paint),
         )
 
 

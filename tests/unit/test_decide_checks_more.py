@@ -7,263 +7,34 @@ from typing import Any
 
 import pytest
 
-from csi_migration.decide.catalogue import CHECKS, findings
-from csi_migration.model.disk import DiskFile
-from csi_migration.model.finding import Finding, Severity
+from csi_migration.decide.catalogue import findings
+from csi_migration.model.finding import Severity
 from csi_migration.model.snapshot import (
-    DatastoreLook,
-    DirectoryLook,
     DiskAttachment,
-    DiskLook,
     Machine,
     Snapshot,
 )
 from tests.unit import snapshots
 from tests.unit.snapshots import changed, healthy
-
-BLOCKER, ACCEPT = Severity.BLOCKER, Severity.NEEDS_ACCEPTANCE
-WARNING, NOTE = Severity.WARNING, Severity.NOTE
-OF_CLASS = "standard-rwo.storageclass.storage.k8s.io/"
-LABELS = "statefulset/metadata/labels"
-MARKS = "statefulset/metadata/annotations"
-ZONE = "topology.kubernetes.io/zone"
-
-
-def told(snapshot: Snapshot) -> list[Finding]:
-    if snapshot.dry_runs:
-        snapshot = replace(snapshot, dry_runs=(snapshots.accepted(snapshot.statefulset),))
-    return [f for f in findings(snapshot) if f.severity is not Severity.PASSED]
-
-
-def replica_set(selector: Any) -> dict[str, Any]:
-    return {"metadata": snapshots.metadata("other"), "spec": {"selector": selector}}
-
-
-def quota(resource: str, hard: str, used: str = "0") -> dict[str, Any]:
-    limits = {OF_CLASS + resource: hard}
-    status = {"hard": limits, "used": {OF_CLASS + resource: used}}
-    return {"metadata": snapshots.metadata("room"), "spec": {"hard": limits}, "status": status}
-
-
-def snapshot_of(claim: str, *, ready: bool) -> dict[str, Any]:
-    spec = {"source": {"persistentVolumeClaimName": claim}}
-    return {
-        "metadata": snapshots.metadata("s1"),
-        "spec": spec,
-        "status": {"readyToUse": ready},
-    }
-
-
-def owner(kind: str, group: str) -> dict[str, Any]:
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": kind,
-        "name": "own",
-        "uid": "u",
-        "controller": True,
-    }
-
-
-def budget(**selector: str) -> dict[str, Any]:
-    about: dict[str, Any] = snapshots.budget(1)
-    return about | {"spec": {"selector": {"matchLabels": selector}}}
-
-
-STALE_BUDGET = changed(snapshots.budget(1), "metadata/generation", 2)
-OTHER_POD = {
-    "metadata": snapshots.metadata("else-0", labels=dict(snapshots.LABELS)),
-    "spec": {},
-}
-ENCRYPTED = replace(
-    snapshots.look(0), attachments=(DiskAttachment("node-1", encrypted=True, vm_id="vm-1"),)
+from tests.unit.surroundings import (
+    ACCEPT,
+    BLOCKER,
+    LABELS,
+    MARKS,
+    MOVED,
+    NAMESAKE,
+    NOTE,
+    TRACKED,
+    WARNING,
+    on_datastore,
+    owner,
+    quota,
+    replica_set,
+    sized,
+    snapshot_of,
+    told,
+    webhook,
 )
-ELSEWHERE = replace(snapshots.look(0), attachments=(DiskAttachment("node-2", vm_id="vm-2"),))
-NAMESAKE = replace(snapshots.look(0), attachments=(DiskAttachment("node-1", vm_id="vm-2"),))
-NOWHERE = replace(snapshots.look(0), attachments=())
-_DISK = snapshots.look(0).disk
-UNKEPT = replace(
-    snapshots.look(0), disk=replace(_DISK, keep_after_delete_vm=False) if _DISK else _DISK
-)
-MOVED = DiskLook(recorded_id="fcd-0", problem="no VMDK", moved_to="[other] vm/web.vmdk")
-TRACKED = replace(snapshots.look(0), disk=replace(_DISK, tracks_changes=True) if _DISK else _DISK)
-
-
-def sized(size: int) -> Any:
-    file = snapshots.look(0).file
-    assert isinstance(file, DiskFile)
-    return replace(snapshots.look(0), file=replace(file, capacity_bytes=size))
-
-
-def webhook(effects: str, **more: Any) -> dict[str, Any]:
-    rule = {"operations": ["CREATE"], "apiGroups": [""], "resources": ["pods"]}
-    one = {"name": "own.shop", "sideEffects": effects, "rules": [rule]} | more
-    body = {"metadata": snapshots.metadata("own"), "webhooks": [one]}
-    return {"validatingwebhookconfiguration/own": body}
-
-
-def on_datastore(**state: Any) -> dict[str, DatastoreLook]:
-    return {"datastore-1": DatastoreLook("ds", **state)}
-
-
-MISFITS: list[tuple[str, Severity, str, Any]] = [
-    ("server-supported", WARNING, "server_version", "v1.27.3"),
-    (
-        "update-strategy",
-        NOTE,
-        "statefulset/spec/updateStrategy",
-        {"rollingUpdate": {"partition": 2}},
-    ),
-    ("selector-overlap", BLOCKER, "controllers/replicaset/other", replica_set({"matchLabels": {}})),
-    (
-        "selector-overlap",
-        BLOCKER,
-        "controllers/replicationcontroller/other",
-        replica_set({"app": "web"}),
-    ),
-    ("selector-overlap", ACCEPT, "unseen_controllers", ("jobs.batch",)),
-    ("pod-owners", BLOCKER, "pods/0/metadata/ownerReferences", []),
-    ("pod-finalizers", BLOCKER, "pods/0/metadata/finalizers", ["shop.example/own"]),
-    ("grace-period", NOTE, "pods/0/spec/terminationGracePeriodSeconds", 3600),
-    ("pods-as-template", NOTE, "pods/0/spec/containers", [{"name": "db"}, {"name": "proxy"}]),
-    ("pods-as-template", NOTE, "pods/0/spec/ephemeralContainers", [{"name": "debugger"}]),
-    (
-        "set-owner",
-        BLOCKER,
-        "statefulset/metadata/ownerReferences",
-        [owner("Kafka", "kafka.strimzi.io")],
-    ),
-    ("operator", ACCEPT, LABELS, {"app.kubernetes.io/managed-by": "rabbitmq-cluster-operator"}),
-    ("gitops", ACCEPT, MARKS, {"argocd.argoproj.io/tracking-id": "x"}),
-    ("gitops", ACCEPT, LABELS, {"kustomize.toolkit.fluxcd.io/name": "x"}),
-    ("gitops", WARNING, LABELS, {"kapp.k14s.io/app": "1700000000000000000"}),
-    ("helm", WARNING, MARKS, {"meta.helm.sh/release-name": "db"}),
-    ("namespace-stays", BLOCKER, "namespace/metadata/deletionTimestamp", "2026-01-01T00:00:00Z"),
-    ("disruption-budget", ACCEPT, "budgets", (STALE_BUDGET,)),
-    ("budgets-apart", WARNING, "budgets", (budget(app="web"), budget(app="web"))),
-    ("budgets-apart", WARNING, "namespace_pods", (*healthy().namespace_pods, OTHER_POD)),
-    ("unfinished-migration", BLOCKER, "unfinished", ("another run is at work",)),
-    (
-        "template-classes",
-        WARNING,
-        "statefulset/spec/volumeClaimTemplates/0/spec/storageClassName",
-        "fast",
-    ),
-    ("volume-phase", BLOCKER, "volumes/pvc-0/status/phase", "Failed"),
-    ("volume-phase", BLOCKER, "volumes/pvc-0/status/phase", "Released"),
-    (
-        "template-fits",
-        NOTE,
-        "statefulset/spec/volumeClaimTemplates/0/spec/resources",
-        {"requests": {"storage": "512Mi"}},
-    ),
-    ("template-fits", NOTE, "claims/data-web-0/spec/accessModes", ["ReadWriteOncePod"]),
-    ("template-fits", NOTE, "claims/data-web-0/spec/volumeMode", "Block"),
-    ("access-modes", BLOCKER, "volumes/pvc-0/spec/accessModes", ["ReadOnlyMany"]),
-    ("claim-sources", NOTE, "claims/data-web-0/spec/dataSource", {"kind": "VolumeSnapshot"}),
-    ("claim-selectors", NOTE, "claims/data-web-0/spec/selector", {"matchLabels": {"a": "b"}}),
-    ("beta-class", NOTE, "volumes/pvc-0/metadata/annotations", {snapshots.BETA_CLASS: "standard"}),
-    (
-        "beta-class",
-        NOTE,
-        "statefulset/spec/volumeClaimTemplates/0/metadata/annotations",
-        {snapshots.BETA_CLASS: "standard"},
-    ),
-    ("claim-owners", WARNING, "claims/data-web-0/metadata/ownerReferences", [owner("Tenant", "a")]),
-    ("leftover-claims", NOTE, "namespace_claims/data-web-7", snapshots.claim(7)),
-    ("volume-snapshots", BLOCKER, "volume_snapshots", (snapshot_of("data-web-0", ready=False),)),
-    ("volume-snapshots", NOTE, "volume_snapshots", (snapshot_of("data-web-0", ready=True),)),
-    ("volume-snapshots", ACCEPT, "volume_snapshots", None),
-    ("class-quota", BLOCKER, "quotas", (quota("persistentvolumeclaims", "1"),)),
-    ("class-quota", BLOCKER, "quotas", (quota("requests.storage", "3Gi", "1536Mi"),)),
-    ("class-quota", ACCEPT, "quotas", None),
-    ("class-quota", ACCEPT, "quotas", (quota("requests.storage", "9Gi") | {"status": {}},)),
-    ("file-systems", WARNING, "volumes/pvc-0/spec/vsphereVolume/fsType", "ntfs"),
-    ("mount-options", NOTE, "volumes/pvc-0/spec/mountOptions", ["noatime"]),
-    ("class-expansion", NOTE, "classes/standard-rwo/allowVolumeExpansion", None),
-    ("volume-reach", BLOCKER, "nodes/node-1/metadata/name", "node-1"),
-    ("driver-everywhere", WARNING, "nodes/node-2", snapshots.node("node-2")),
-    ("csi-driver", BLOCKER, "csi_drivers", {}),
-    ("csi-driver", ACCEPT, "csi_drivers", None),
-    ("nodes-ready", BLOCKER, "nodes/node-1/status/conditions", []),
-    (
-        "nodes-staying",
-        WARNING,
-        "nodes/node-1/spec/taints",
-        [{"key": "DeletionCandidateOfClusterAutoscaler", "effect": "PreferNoSchedule"}],
-    ),
-    ("attach-limit", WARNING, "csi_nodes/node-1/spec/drivers/0/allocatable", {"count": 2}),
-    ("attachments-here", BLOCKER, "attachments", (snapshots.attachment("pvc-0", "node-2"),)),
-    ("machine-hardware", WARNING, "machines", {"node-1": Machine("node-1", "vmx-13", id="vm-1")}),
-    (
-        "machine-disk-uuid",
-        WARNING,
-        "machines",
-        {"node-1": Machine("node-1", "vmx-19", False, "vm-1")},
-    ),
-    (
-        "machine-snapshots",
-        ACCEPT,
-        "machines",
-        {"node-1": Machine("node-1", "vmx-19", id="vm-1", has_snapshot=True)},
-    ),
-    ("pod-claims", BLOCKER, "pods/0/spec/volumes/0/name", "store"),
-    ("pod-claims", BLOCKER, "pods/0/spec/volumes/0", {"name": "data", "emptyDir": {}}),
-    ("pods-settled", BLOCKER, "pods/0/status/resize", "InProgress"),
-    (
-        "stale-annotations",
-        NOTE,
-        "claims/data-web-0/metadata/annotations",
-        {"volume.kubernetes.io/selected-node": "node-gone"},
-    ),
-    (
-        "stale-annotations",
-        NOTE,
-        "claims/data-web-0/metadata/annotations",
-        {"volume.kubernetes.io/storage-provisioner": "other.example"},
-    ),
-    ("working-directory", BLOCKER, "directory", DirectoryLook("work", "no room", "Free some.")),
-    ("webhooks-asked", ACCEPT, "webhooks", webhook("Some")),
-    ("webhooks-asked", ACCEPT, "webhooks", webhook("Unknown")),
-    ("webhooks-asked", WARNING, "webhooks", None),
-    ("disks-size", BLOCKER, "disks/data-web-0", sized(1 << 20)),
-    ("disks-size", NOTE, "disks/data-web-0", sized(1 << 40)),
-    ("disks-size", ACCEPT, "disks/data-web-0", replace(sized(0), disk=None, recorded_id="")),
-    ("datastores-usable", BLOCKER, "datastores", on_datastore(maintenance="inMaintenance")),
-    ("datastores-usable", BLOCKER, "datastores", on_datastore(is_accessible=False)),
-    ("storage-drs", WARNING, "datastores", on_datastore(pod="fast", is_automated=True)),
-    ("storage-drs", WARNING, "datastores", on_datastore(is_pod_seen=False)),
-    ("disks-found", ACCEPT, "disks/data-web-0", DiskLook()),
-    ("disks-moved", BLOCKER, "disks/data-web-0", MOVED),
-    ("changed-blocks", WARNING, "disks/data-web-0", TRACKED),
-    ("disks-encrypted", ACCEPT, "disks/data-web-0", ENCRYPTED),
-    ("disks-kept", NOTE, "disks/data-web-0", UNKEPT),
-    ("disks-held-here", BLOCKER, "disks/data-web-0", ELSEWHERE),
-    ("disks-held-here", BLOCKER, "disks/data-web-0", NAMESAKE),
-    ("disks-held-here", BLOCKER, "disks/data-web-0", NOWHERE),
-    ("vcenter-version", BLOCKER, "vcenter_version", "6.7.1"),
-    ("vcenter-version", WARNING, "vcenter_version", "7.0.0.0"),
-]
-
-
-@pytest.mark.parametrize(("check", "severity", "path", "value"), MISFITS)
-def test_a_misfit_is_named_by_its_check_alone_and_weighs_what_it_should(
-    check: str, severity: Severity, path: str, value: Any
-) -> None:
-    first, _, rest = path.partition("/")
-    in_a_map = first in ("controllers", "namespace_claims", "nodes") and rest.count("/") < 2
-    if in_a_map and rest and not isinstance(value, str):
-        snapshot = replace(healthy(), **{first: getattr(healthy(), first) | {rest: value}})
-    else:
-        snapshot = (
-            replace(healthy(), **{first: value}) if not rest else changed(healthy(), path, value)
-        )
-    if check == "volume-reach":
-        snapshot = changed(snapshot, "volumes/pvc-0/metadata/labels", {ZONE: "b"})
-
-    found = told(snapshot)
-    assert {f.id for f in found} == {check}
-    assert {f.severity for f in found} == {severity}
-    assert all(f.resolution for f in found)
 
 
 def test_a_disk_whose_size_its_file_does_not_tell_is_as_large_as_the_catalog_says() -> None:
@@ -513,21 +284,3 @@ def test_an_owner_comes_with_its_own_operators_pause(group: str, kind: str, paus
 
     assert (found.id, found.severity) == ("set-owner", BLOCKER)
     assert pause in found.resolution
-
-
-def test_every_check_has_a_misfit_here_or_beside() -> None:
-    from tests.unit import test_decide_checks as beside
-
-    named = {misfit[0] for misfit in MISFITS} | {misfit[0] for misfit in beside.MISFITS}
-    elsewhere = {
-        "single-replica",
-        "window",
-        "parallel",
-        "claims-unshared",
-        "disks-plain",
-        "disks-catalog",
-        "template-unchanged",
-        "nodes-staying",
-        "machines-found",
-    }
-    assert {check.id for check in CHECKS} == named | elsewhere
