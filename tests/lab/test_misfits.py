@@ -12,13 +12,12 @@ import pytest
 
 from lab.client import ApiError, Object
 from lab.waiting import until
-from tests.lab.labkit import Lab, Trial
+from tests.lab.labkit import Trial
 from tests.lab.misfitkit import (
     Misfit,
     annotated,
     assert_named,
     created,
-    found_anyhow,
     labelled,
     misfit,
     named,
@@ -27,25 +26,12 @@ from tests.lab.misfitkit import (
     patched,
     settle,
 )
-from tests.lab.refusalkit import standing
 
 CLAIM, SET, POD = "PersistentVolumeClaim", "StatefulSet", "Pod"
 HOLD = {"metadata": {"finalizers": ["shop.example/hold"]}}
 FREE: Object = {"metadata": {"finalizers": None}}
 OF_CLASS = "standard-rwo.storageclass.storage.k8s.io/"
 LABELS = {"app": "web"}
-
-
-@pytest.fixture(scope="module")
-def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    with standing(lab, tmp_path_factory.mktemp("misfits"), namespace="misfits", replicas=2) as made:
-        yield made
-        made.assert_untouched()
-
-
-@pytest.fixture(scope="module")
-def usual(healthy: Trial) -> set[str]:
-    return found_anyhow(healthy)
 
 
 def body(version: str, kind: str, name: str, **fields: Object) -> Object:

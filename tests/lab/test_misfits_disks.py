@@ -23,7 +23,6 @@ from tests.lab.misfitkit import (
     Plant,
     assert_named,
     created,
-    found_anyhow,
     misfit,
     volume_of,
 )
@@ -75,11 +74,6 @@ def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reto
             made.assert_untouched()
     finally:
         proxy.hang_up()
-
-
-@pytest.fixture(scope="module")
-def usual(healthy: Retold) -> set[str]:
-    return found_anyhow(healthy)
 
 
 def path_of(made: Trial) -> str:

@@ -14,35 +14,20 @@ from lab.client import Object
 from lab.objects import CSI_DRIVER
 from lab.waiting import until
 from tests.lab.interruptkit import paused
-from tests.lab.labkit import Lab, Trial
+from tests.lab.labkit import Trial
 from tests.lab.misfitkit import (
     Misfit,
     Plant,
     assert_named,
-    found_anyhow,
     misfit,
     on_volume,
     patched,
 )
-from tests.lab.refusalkit import standing
 
 NODE, CSI_NODE, ATTACHMENT = "Node", "CSINode", "VolumeAttachment"
 ZONE = "topology.kubernetes.io/zone"
 MIGRATED = "storage.alpha.kubernetes.io/migrated-plugins"
 POD = "web-0"
-
-
-@pytest.fixture(scope="module")
-def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    folder = tmp_path_factory.mktemp("nodes")
-    with standing(lab, folder, namespace="misfits-nodes", replicas=2) as made:
-        yield made
-        made.assert_untouched()
-
-
-@pytest.fixture(scope="module")
-def usual(healthy: Trial) -> set[str]:
-    return found_anyhow(healthy)
 
 
 def node_of(made: Trial) -> str:

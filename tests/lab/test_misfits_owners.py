@@ -19,29 +19,15 @@ from tests.lab.misfitkit import (
     Plant,
     annotated,
     assert_named,
-    found_anyhow,
     labelled,
     misfit,
     named,
     settle,
 )
-from tests.lab.refusalkit import edited_kubeconfig, standing
+from tests.lab.refusalkit import edited_kubeconfig
 
 CLAIM, SET, POD = "PersistentVolumeClaim", "StatefulSet", "Pod"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
-
-
-@pytest.fixture(scope="module")
-def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    folder = tmp_path_factory.mktemp("owners")
-    with standing(lab, folder, namespace="misfits-owners", replicas=2) as made:
-        yield made
-        made.assert_untouched()
-
-
-@pytest.fixture(scope="module")
-def usual(healthy: Trial) -> set[str]:
-    return found_anyhow(healthy)
 
 
 def part(made: Trial, **spec: int) -> Object:
