@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartTrial
-from tests.lab.interruptkit import QUICK, await_words, begun, held, paused
+from tests.lab.interruptkit import QUICK, await_words, begun, held, paused, started
 from tests.lab.labkit import Lab, Running, Trial, finish
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
@@ -91,6 +91,22 @@ def test_a_lost_directory_comes_back_from_the_cluster(
     made.assert_migrated() if end == "resume" else made.assert_taken_back()
     left = made.cluster.list("ConfigMap", made.workload.namespace)
     assert [one for one in left if one["metadata"]["name"].startswith("csi-migration")] == []
+
+
+def test_what_was_accepted_stays_accepted_for_who_takes_the_migration_up(
+    trial: StartTrial,
+) -> None:
+    made = trial(replicas=2)
+    accepted = ("--accept", "classes", "--accept", "volumes-class")
+    with started(made, *QUICK, "--intree-storageclass", "never-there", *accepted) as tool:
+        await_words(tool, "web-1 create-pod: done")
+        tool.process.terminate()
+        stopped = finish(tool)
+    assert stopped.exit_code == 5, str(stopped)
+    run = made.resume()
+    assert run.exit_code == 0, str(run)
+    assert "[classes]" not in run.stderr
+    made.assert_migrated()
 
 
 def test_a_finished_migration_is_taken_back_and_made_again(trial: StartTrial) -> None:

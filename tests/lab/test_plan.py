@@ -65,6 +65,15 @@ def test_a_dry_run_of_all_prints_the_plan_and_makes_no_directory(trial: StartTri
     assert footprint(made.cluster, made.workload.namespace) == before
 
 
+def test_a_dry_run_makes_a_plan_of_its_own_and_takes_none(
+    trial: StartTrial, tmp_path: Path
+) -> None:
+    made = trial(replicas=1)
+    file = tmp_path / "plan.json"
+    file.write_text("{}")
+    assert_refusal(made.migrate("--dry-run", "--plan", str(file)), 2, "--plan is for a run")
+
+
 def test_a_saved_plan_is_begun_while_nothing_has_moved(trial: StartTrial, tmp_path: Path) -> None:
     made = trial(replicas=2)
     file, namespace = tmp_path / "plan.json", made.workload.namespace

@@ -280,6 +280,17 @@ def test_another_authority_is_refused(trial: Trial, tmp_path: Path) -> None:
     assert_refused(trial, tmp_path / "work", extra, 9, "not trusted", "thumbprint")
 
 
+def test_a_given_authority_stands_for_the_one_of_a_configuration_from_a_pod(
+    lab: Lab, trial: Trial, tmp_path: Path
+) -> None:
+    settings = driver_config(lab.facts.vcenter).replace("thumbprint = ", "# thumbprint = ")
+    config = tmp_path / "csi-vsphere.conf"
+    config.write_text(settings + 'ca-file = "/etc/cloud/ca.crt"\n')
+    assert_refused(trial, tmp_path / "work", ["--vcenter-config", config], 2, "/etc/cloud/ca.crt")
+    extra = ["--vcenter-config", str(config), "--vcenter-ca", str(lab.layout.pki / "ca.pem")]
+    assert trial.preflight(*extra).exit_code == 0
+
+
 def test_a_vcenter_account_that_lacks_a_privilege_is_blocked(
     lab: Lab, trial: Trial, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from csi_migration.cli import options, taking_up
+from csi_migration.cli.resume import resume
+from csi_migration.cli.rollback import rollback
 from csi_migration.model.errors import UsageError
 
 RECORDED = {
@@ -22,10 +24,11 @@ RECORDED = {
     "soak_seconds": 7.0,
     "replica": [1],
     "working_directory": "/home/first/web",
+    "accept": ["classes"],
 }
 
 
-def merged(*arguments: str) -> dict[str, Any]:
+def merged(*arguments: str, recorded: dict[str, Any] = RECORDED) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     @click.command()
@@ -33,10 +36,11 @@ def merged(*arguments: str) -> dict[str, Any]:
     @options.statefulset_begun
     @taking_up.working_directory
     @click.option("--replica", type=int, multiple=True)
-    @options.patience
+    @options.accepting
+    @options.patience_begun
     @options.output
     def command(**given: Any) -> None:
-        found.update(taking_up.merged(given, RECORDED, given["working_directory"]))
+        found.update(taking_up.merged(given, recorded, given["working_directory"]))
 
     result = CliRunner().invoke(command, ["--working-directory", "copy", *arguments])
     if result.exception:
@@ -64,6 +68,28 @@ def test_what_was_meant_for_one_run_does_not_outlive_it() -> None:
     assert flags["replica"] == ()
     assert flags["working_directory"] == Path("copy")
     assert "command" not in flags
+
+
+def test_what_was_accepted_stays_so_and_more_may_be() -> None:
+    assert merged()["accept"] == ["classes"]
+    assert merged("--accept", "machine-snapshots")["accept"] == ["classes", "machine-snapshots"]
+
+
+def test_a_directory_of_a_version_that_recorded_no_acceptance_has_none() -> None:
+    assert merged(recorded={"sts_name": "web"})["accept"] == []
+
+
+@pytest.mark.parametrize("command", [resume, rollback], ids=lambda each: str(each.name))
+def test_no_default_is_shown_where_the_directory_has_the_value(command: click.Command) -> None:
+    shown = CliRunner().invoke(command, ["--help"]).output
+
+    assert shown.count("[default: (as before)") == 3
+    assert "[default: 30" not in shown
+
+
+def test_a_check_that_does_not_exist_can_not_be_accepted() -> None:
+    with pytest.raises(click.BadParameter, match="no-such-check"):
+        options.run_options_of(merged("--accept", "no-such-check"))
 
 
 def test_a_flag_that_says_the_same_is_welcome() -> None:

@@ -7,18 +7,22 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from csi_migration.decide.plan import plan_of
+from csi_migration.engine.backup_maps import map_of
 from csi_migration.engine.evidence import gather, with_attachments
 from csi_migration.engine.reading import Session
 from csi_migration.engine.remains import remains
 from csi_migration.engine.systems import Systems
+from csi_migration.journal.archive import Chunk
 from csi_migration.kube import Forbidden, Resource, resources
 from csi_migration.model.disk import Disk
 from csi_migration.model.evidence import Evidence, Verdict
 from csi_migration.model.status import LeaseStatus
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from tests.unit import snapshots
+from tests.unit.journal_samples import IDENTITY
 from tests.unit.memory_cluster import MemoryCluster, Raw
 
 PLAN = plan_of(snapshots.healthy())
@@ -124,8 +128,10 @@ def test_what_may_not_be_listed_is_no_problem() -> None:
 
 def test_everything_that_is_left_is_named() -> None:
     cluster = Cluster()
-    for name in ("csi-migration-web", "others"):
-        cluster.put(resources.CONFIG_MAPS, {"metadata": {"name": name}})
+    for statefulset in (PLAN.statefulset, "others"):
+        identity = replace(IDENTITY, statefulset=statefulset)
+        chunk = Chunk(0, 1, "0" * 64, b"archive")
+        cluster.put(resources.CONFIG_MAPS, map_of(identity, chunk))
     pod = snapshots.pod(1)
     pod["metadata"]["annotations"] = {"csi-migration/x": "1", "note": "mine"}
     lease = LeaseStatus("ops", "", 1.0, is_alive=False)
@@ -133,5 +139,5 @@ def test_everything_that_is_left_is_named() -> None:
     assert [each.subject for each in found if not each.is_ok] == [
         "lease/csi-migration-web",
         "pod/web-1 csi-migration/x",
-        "configmap/csi-migration-web",
+        "configmap/csi-migration-web-backup-0",
     ]

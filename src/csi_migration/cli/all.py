@@ -36,6 +36,8 @@ def migrate_all(**arguments: Any) -> None:
     stops at the next safe point.
     """
     if arguments.pop("dry_run"):
+        if arguments["saved_plan"]:
+            raise click.UsageError("--plan is for a run: --dry-run makes a plan of its own.")
         _dry_run(arguments)
         return
     if arguments["working_directory"] is None:

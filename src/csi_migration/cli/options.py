@@ -105,36 +105,40 @@ def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
     )
 
 
-_PATIENCE: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--soak-seconds",
-        type=click.FloatRange(min=0),
-        default=30.0,
-        show_default=True,
-        help="How long each swapped replica must stay Ready before the next one",
-    ),
-    click.option(
-        "--ready-timeout",
-        type=click.FloatRange(min=1),
-        default=900.0,
-        show_default=True,
-        help="Seconds that a started replica may take to become Ready",
-    ),
-    click.option(
-        "--unreachable-timeout",
-        type=click.FloatRange(min=0),
-        default=300.0,
-        show_default=True,
-        help="Seconds that an API may be away before the run stops",
-    ),
-    click.option(
-        "--health-command",
-        default="",
-        help="Shell command that must succeed after each replica; NAMESPACE, STATEFULSET and "
-        "POD are set",
-    ),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask before the first change"),
-)
+def _patience(*, is_begun: bool) -> tuple[Callable[[Any], Any], ...]:
+    """How patient and careful a run is; one that was begun is so as before."""
+    default = "as before" if is_begun else True
+    return (
+        click.option(
+            "--soak-seconds",
+            type=click.FloatRange(min=0),
+            default=30.0,
+            show_default=default,
+            help="How long each swapped replica must stay Ready before the next one",
+        ),
+        click.option(
+            "--ready-timeout",
+            type=click.FloatRange(min=1),
+            default=900.0,
+            show_default=default,
+            help="Seconds that a started replica may take to become Ready",
+        ),
+        click.option(
+            "--unreachable-timeout",
+            type=click.FloatRange(min=0),
+            default=300.0,
+            show_default=default,
+            help="Seconds that an API may be away before the run stops",
+        ),
+        click.option(
+            "--health-command",
+            default="",
+            help="Shell command that must succeed after each replica; NAMESPACE, STATEFULSET and "
+            "POD are set. It is never recorded: give it again to take a migration up",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask before the first change"),
+    )
+
 
 _ACCEPT = click.option(
     "--accept",
@@ -193,7 +197,12 @@ def working_directory(text: str) -> Callable[[Command], Command]:
 
 def patience(command: Command) -> Command:
     """Add the options that say how patient and how careful a run is."""
-    return _with(command, _PATIENCE)
+    return _with(command, _patience(is_begun=False))
+
+
+def patience_begun(command: Command) -> Command:
+    """Add the same for a migration that was begun: what is not given is as before."""
+    return _with(command, _patience(is_begun=True))
 
 
 def output(command: Command) -> Command:
@@ -213,22 +222,16 @@ def request_of(arguments: dict[str, Any]) -> Any:
     Raises:
         UsageError: a check to be accepted does not exist.
     """
-    from csi_migration.decide.catalogue import checks_named
     from csi_migration.model.plan import Window
     from csi_migration.model.snapshot import Request
 
-    accepted = frozenset(arguments.get("accept") or ())
-    try:
-        checks_named(accepted)
-    except LookupError as error:
-        raise click.BadParameter(str(error), param_hint="--accept") from error
     return Request(
         namespace=arguments["sts_namespace"],
         statefulset=arguments["sts_name"],
         intree_class=arguments["intree_storageclass"],
         csi_class=arguments["csi_storageclass"],
         window=Window(arguments["window"]),
-        accepted=accepted,
+        accepted=_accepted(arguments),
         max_unavailable=arguments["max_unavailable"],
     )
 
@@ -249,7 +252,11 @@ def places_of(arguments: dict[str, Any]) -> Any:
 
 
 def run_options_of(arguments: dict[str, Any]) -> Any:
-    """The Options of a run in a command's arguments."""
+    """The Options of a run in a command's arguments.
+
+    Raises:
+        UsageError: a check to be accepted does not exist.
+    """
     from csi_migration.engine.run import Options
     from csi_migration.model.plan import Window
 
@@ -262,8 +269,19 @@ def run_options_of(arguments: dict[str, Any]) -> Any:
         max_unavailable=arguments["max_unavailable"],
         intree_class=arguments["intree_storageclass"],
         csi_class=arguments["csi_storageclass"],
-        accepted=frozenset(arguments.get("accept") or ()),
+        accepted=_accepted(arguments),
     )
+
+
+def _accepted(arguments: dict[str, Any]) -> frozenset[str]:
+    from csi_migration.decide.catalogue import checks_named
+
+    accepted = frozenset(arguments.get("accept") or ())
+    try:
+        checks_named(accepted)
+    except LookupError as error:
+        raise click.BadParameter(str(error), param_hint="--accept") from error
+    return accepted
 
 
 def recorded(command: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,15 @@ from csi_migration.cli import options, taking_up
 @options.places
 @options.statefulset_begun
 @taking_up.working_directory
-@options.patience
+@options.accepting
+@options.patience_begun
 @options.output
 def resume(**arguments: Any) -> None:
     """Go on with a migration that was stopped, from what is seen in the cluster and in vCenter.
 
     Always forwards, whatever stopped it; `rollback` goes back. Flags come from the
-    directory; those that are given must agree with it.
+    directory. Places and patience may be given anew, and so must --health-command; the
+    set, its cluster, its classes and the window are as they were.
     """
     from csi_migration.model.plan import Direction
 

@@ -19,7 +19,7 @@ from csi_migration.cli import options, taking_up
     multiple=True,
     help="Ordinal of a replica to take back; may be repeated [default: all]",
 )
-@options.patience
+@options.patience_begun
 @options.output
 def rollback(**arguments: Any) -> None:
     """Take migrated and half-migrated replicas back to their in-tree volumes.

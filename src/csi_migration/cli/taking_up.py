@@ -65,7 +65,8 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
     """The recorded flags, and over them those that were given now.
 
     Places (kubeconfigs, vCenter's address) and patience may differ from machine to
-    machine; what the migration is about may not.
+    machine; what the migration is about may not. What was accepted stays accepted, and
+    more may be.
 
     Raises:
         UsageError: a given flag contradicts what the migration was begun with.
@@ -88,7 +89,8 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
             resolution="Leave --max-unavailable out, or give less.",
         )
     kept = {k: v for k, v in recorded.items() if k in given and k not in _OF_ONE_RUN}
-    return given | kept | chosen
+    accepted = {*recorded.get("accept", ()), *chosen.get("accept", ())}
+    return given | kept | chosen | {"accept": sorted(accepted)}
 
 
 def _was_given(name: str) -> bool:

@@ -15,7 +15,6 @@ from csi_migration.model.objects import (
 from csi_migration.model.snapshot import DryRun, Snapshot
 
 _BLOCKER = Severity.BLOCKER
-_WARNING = Severity.WARNING
 
 
 _UNASKED = "does not support dry run"
@@ -134,7 +133,7 @@ def webhooks_asked(snapshot: Snapshot) -> Iterator[Problem]:
     if snapshot.webhooks is None:
         message = "whether any admission webhook can't be asked in a dry-run can't be seen"
         resolution = "Grant the lists of webhooks: see deploy/rbac-user-cluster.yaml."
-        yield Problem("server", message, resolution, _WARNING, known=False)
+        yield unknown("server", message, resolution)
     kinds, namespace = written(snapshot), snapshot.namespace or {"metadata": {}}
     for subject, configuration in (snapshot.webhooks or {}).items():
         for webhook in configuration.get("webhooks") or []:

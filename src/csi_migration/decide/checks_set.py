@@ -200,7 +200,7 @@ def set_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
 @check(
     "server-supported",
     _WARNING,
-    "the API server's version is one that this tool was tried on",
+    "the API server's version lies between the oldest and the newest that were tried",
     looks_at="the API server's version",
     source="docs/lab.md: the control planes that the tests run on",
     resolution="Try it on a set of less importance first.",
@@ -208,7 +208,8 @@ def set_finalizers(snapshot: Snapshot) -> Iterator[Problem]:
 def server_supported(snapshot: Snapshot) -> Iterator[Problem]:
     """What controllers do to orphans and claims differs from version to version."""
     if _version(snapshot.server_version)[:2] not in _TRIED:
-        yield Problem("server", f"Kubernetes {snapshot.server_version} is none of them")
+        words = f"Kubernetes {snapshot.server_version} is older or newer than any that was tried"
+        yield Problem("server", words)
 
 
 @check(

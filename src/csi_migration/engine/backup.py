@@ -134,7 +134,8 @@ For replica `POD` (replicas and their objects are listed below):
    `kubectl -n $namespace delete statefulset $statefulset --cascade=orphan`
    ("not found" is fine), and wait until it is gone.
 2. `kubectl -n $namespace delete pod POD` and wait until no line of
-   `kubectl get volumeattachments` names a volume of the replica.
+   `kubectl get volumeattachments` names a volume of the replica, and until vCenter shows
+   none of its disks (below) on any VM: the first alone proves nothing.
 3. For each claim of the replica that stands on a CSI volume already:
    `kubectl patch pv CSI_VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
    wait until `kubectl get pv CSI_VOLUME -o jsonpath='{.metadata.finalizers}'` no longer names

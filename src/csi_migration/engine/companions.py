@@ -65,7 +65,8 @@ def await_room(
         replica.pod,
         "room",
         _ROOM_SECONDS,
-        "Bring the other replicas up again, then run the migration again.",
+        "Clear what it waited for, then take the migration up with `resume`, or back with "
+        "`rollback`.",
     )
     has_waited = False
     while problem := run.patiently(

@@ -71,7 +71,7 @@ def _configuration(places: Places, client: Client) -> tuple[CsiConfig, str | Non
     """The driver's configuration and the PEM text of its authorities, if it has any."""
     if places.vcenter_config:
         config, ca_pem = _parsed(places.vcenter_config), None
-        if config.vcenters[0].ca_file:
+        if config.vcenters[0].ca_file and not places.vcenter_ca:
             ca_pem = _text(Path(config.vcenters[0].ca_file))
     else:
         secret = _config_secret(client)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.verify_volumes import fine, problem
+from csi_migration.engine.backup_maps import standing_maps
 from csi_migration.engine.lease import lease_name
 from csi_migration.engine.reading import Session
-from csi_migration.kube import Forbidden, resources
+from csi_migration.kube import Forbidden
 from csi_migration.model.evidence import Evidence, Verdict
 from csi_migration.model.objects import Raw, annotations_of, name_of
 
@@ -53,12 +54,12 @@ def _config_maps(session: Session) -> Iterator[Verdict]:
     """Copies of the backup; without the right to list them a refusal is no problem."""
     client, namespace = session.systems.client, session.plan.namespace
     try:
-        found = client.list(resources.CONFIG_MAPS, namespace)
+        found = standing_maps(client, namespace, session.plan.statefulset)
     except Forbidden:
         return
-    for name in map(name_of, found):
-        if name.startswith(f"{_MARK}-"):
-            yield _left(f"configmap/{name}", f"kubectl -n {namespace} delete configmap {name}")
+    # Of this set alone: another one's may be all that brings it back.
+    for name in map(name_of, found.values()):
+        yield _left(f"configmap/{name}", f"kubectl -n {namespace} delete configmap {name}")
 
 
 def _left(subject: str, way: str) -> Verdict:
