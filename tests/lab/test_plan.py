@@ -49,8 +49,9 @@ def test_a_run_takes_the_steps_that_were_planned(trial: StartTrial, window: str)
     made.assert_migrated()
     expected = [(s["replica"], s["action"], s["claim"]) for s in plan["steps"] if s["replica"]]
     assert claims_in_any_order(journalled(made.directory)) == claims_in_any_order(expected)
-    again = planned(made, "--detailed-exit-code")
+    again = planned(made, "--detailed-exit-code", "-o", "json")
     assert again.exit_code == 0, str(again)
+    assert json.loads(again.stdout)["steps"] == []
     assert "Nothing to do" in told(again)
 
 

@@ -242,9 +242,11 @@ def test_a_damaged_journal_is_refused(trial: StartTrial, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("command", ["status", "verify"])
-def test_flags_that_contradict_the_directory_are_refused(trial: StartTrial, command: str) -> None:
+def test_another_user_cluster_is_looked_for_and_not_taken_for_granted(
+    trial: StartTrial, command: str
+) -> None:
     made = trial(replicas=1, namespace=f"contradicted-{command}")
     with begun(made, *QUICK) as running:
         kill(running)
     run = asked(command, made.directory, "--cluster-name", "another")
-    assert_refusal(run, 2, "--cluster-name another contradicts", "To do:")
+    assert_refusal(run, 8, "may not read the kubeconfig of cluster 'another'")

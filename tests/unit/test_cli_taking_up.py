@@ -70,6 +70,21 @@ def test_what_was_meant_for_one_run_does_not_outlive_it() -> None:
     assert "command" not in flags
 
 
+def test_the_cluster_may_be_reached_without_its_admin_cluster() -> None:
+    flags = merged("--cluster-name", "", recorded=RECORDED | {"cluster_secret": "a/b/c"})
+
+    assert (flags["cluster_name"], flags["cluster_secret"]) == ("", None)
+
+
+def test_no_more_at_once_than_preflight_ever_looked_at() -> None:
+    recorded = RECORDED | {"max_unavailable": 1, "most_unavailable": 3}
+
+    assert merged(recorded=recorded)["max_unavailable"] == 1
+    assert merged("--max-unavailable", "3", recorded=recorded)["max_unavailable"] == 3
+    with pytest.raises(UsageError, match="begun with 3"):
+        merged("--max-unavailable", "4", recorded=recorded)
+
+
 def test_what_was_accepted_stays_so_and_more_may_be() -> None:
     assert merged()["accept"] == ["classes"]
     assert merged("--accept", "machine-snapshots")["accept"] == ["classes", "machine-snapshots"]
@@ -98,7 +113,7 @@ def test_a_flag_that_says_the_same_is_welcome() -> None:
 
 @pytest.mark.parametrize(
     ("flag", "value"),
-    [("--sts-name", "other"), ("--cluster-name", "prod-2"), ("--window", "replica")],
+    [("--sts-name", "other"), ("--window", "replica")],
 )
 def test_a_flag_that_contradicts_the_directory_is_refused(flag: str, value: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from csi_migration.decide.last_applied import LAST_APPLIED
 from csi_migration.decide.manifests import with_handle
 from csi_migration.decide.plan import plan_of
 from csi_migration.decide.verify_rules import (
@@ -186,6 +187,15 @@ def test_the_policy_of_the_beginning_comes_back(
 
 def test_the_new_set_is_as_before() -> None:
     assert problems(set_as_before(PLAN, the_set())) == []
+
+
+def test_kubectls_record_follows_the_class_and_is_no_change() -> None:
+    record = "metadata/annotations"
+    original = changed(PLAN.original, record, {LAST_APPLIED: '{"spec": "in-tree"}'})
+    there = changed(the_set(), record, {LAST_APPLIED: '{"spec": "csi"}'})
+    assert problems(set_as_before(replace(PLAN, original=original), there)) == []
+    other = changed(there, record, {LAST_APPLIED: "{}", "own.shop/x": "1"})
+    assert problems(set_as_before(replace(PLAN, original=original), other)) == ["set-metadata"]
 
 
 @pytest.mark.parametrize(

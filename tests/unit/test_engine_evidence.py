@@ -129,7 +129,7 @@ def test_what_may_not_be_listed_is_no_problem() -> None:
 def test_everything_that_is_left_is_named() -> None:
     cluster = Cluster()
     for statefulset in (PLAN.statefulset, "others"):
-        identity = replace(IDENTITY, statefulset=statefulset)
+        identity = replace(IDENTITY, statefulset=statefulset, statefulset_uid=PLAN.uid)
         chunk = Chunk(0, 1, "0" * 64, b"archive")
         cluster.put(resources.CONFIG_MAPS, map_of(identity, chunk))
     pod = snapshots.pod(1)
@@ -141,3 +141,12 @@ def test_everything_that_is_left_is_named() -> None:
         "pod/web-1 csi-migration/x",
         "configmap/csi-migration-web-backup-0",
     ]
+
+
+def test_the_backup_of_another_migration_of_the_set_is_not_to_be_deleted() -> None:
+    cluster = Cluster()
+    identity = replace(IDENTITY, statefulset=PLAN.statefulset, statefulset_uid="of-a-later-set")
+    cluster.put(resources.CONFIG_MAPS, map_of(identity, Chunk(0, 1, "0" * 64, b"archive")))
+    (found,) = left(cluster)
+    assert (found.is_ok, "delete" in found.resolution) == (False, False)
+    assert "has not ended" in found.message

@@ -33,9 +33,10 @@ class Cluster(MemoryCluster):
         self.listed: list[str] = []
         self.tried: list[str] = []
         self.answers: dict[str, Exception] = {}
+        self.knows_roles = True
 
     def allowed(self, *_: object) -> bool:
-        return True
+        return self.knows_roles
 
     def list(self, resource: Resource, _namespace: str | None = None, **_: object) -> list[Raw]:
         self.listed.append(resource.plural)
@@ -128,6 +129,17 @@ def eyes_on(cluster: Cluster, replicas: int = 2) -> tuple[Recheck, ReplicaPlan]:
 def test_the_records_of_the_cluster_are_not_listed(cluster: Cluster) -> None:
     assert objections(cluster) == []
     assert "cnsvspherevolumemigrations" not in cluster.listed
+
+
+def test_what_a_server_that_had_just_begun_refused_is_asked_for_again(cluster: Cluster) -> None:
+    snapshot = {"metadata": snapshots.metadata("s1"), "status": {"readyToUse": False}}
+    source = {"persistentVolumeClaimName": "data-web-1"}
+    cluster.put(resources.VOLUME_SNAPSHOTS, snapshot | {"spec": {"source": source}})
+    cluster.knows_roles = False
+    eyes, replica = eyes_on(cluster)
+    assert list(eyes.objections(replica)) == []
+    cluster.knows_roles = True
+    assert "volume-snapshots" in " ".join(eyes.objections(replica))
 
 
 def test_an_error_of_an_attachment_to_another_node_is_seen(cluster: Cluster) -> None:

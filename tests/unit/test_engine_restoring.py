@@ -41,7 +41,8 @@ def test_where_to_connect_is_what_is_said_now(cluster: Cluster, tmp_path: Path) 
     put(cluster)
     restore(cluster, tmp_path / "again")
 
-    assert peek(tmp_path / "again").arguments == CONTENT.arguments | PLACES
+    arguments = peek(tmp_path / "again").arguments
+    assert arguments | CONTENT.arguments | PLACES == arguments
 
 
 def test_one_that_was_left_half_made_is_finished(cluster: Cluster, tmp_path: Path) -> None:

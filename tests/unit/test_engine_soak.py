@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +15,8 @@ from csi_migration.engine.run import Run
 from csi_migration.engine.soak import Soak, held_before
 from csi_migration.journal.record import Intent, Note, ObjectRef, Record
 from csi_migration.kube import resources
+from csi_migration.model.errors import Stopped
+from lab.waiting import until
 from tests.unit.memory_cluster import MemoryCluster
 
 UID = "uid-of-web-1"
@@ -49,6 +53,7 @@ def held(
     *,
     uid: str | None = UID,
     cluster: MemoryCluster | None = None,
+    stop_if_asked: Callable[[], None] = lambda: None,
 ) -> float:
     """Hold web-1, which is Ready unless the cluster says otherwise; how long that took."""
     begun = clock.now
@@ -64,6 +69,8 @@ def held(
         directory=SimpleNamespace(journal=SimpleNamespace(note=notes.append)),
         waiter=lambda *_: waiter,
         patiently=lambda _, ask: ask(),
+        stop_if_asked=stop_if_asked,
+        lease=SimpleNamespace(keep=lambda: None),
     )
     Soak(cast(Run, run), lambda: None).hold({"web-1": uid}, prepare)
     assert notes == ["held: web-1"]
@@ -125,3 +132,37 @@ def test_who_was_held_counts_until_something_is_done_to_it_again() -> None:
     records: list[Record] = [intent(0, "web-1"), intent(0, "web-2"), intent(0, ""), *notes]
     assert held_before(records) == {"web-1", "web-2"}
     assert held_before([*records, intent(3, "web-1")]) == {"web-2"}
+
+
+def test_who_asks_for_a_stop_does_not_wait_for_the_hold(clock: Clock) -> None:
+    def stop() -> None:
+        raise Stopped("as asked")
+
+    with pytest.raises(Stopped):
+        held(clock, 3600, stop_if_asked=stop)
+    assert clock.now <= 101
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("true", ""), ("exit 7", "exited with 7"), ("nonsense", "exited with 127")],
+)
+def test_how_a_health_command_failed_is_said(command: str, said: str) -> None:
+    assert soak._tried(command, os.environ) == said
+
+
+def test_what_a_health_command_has_begun_does_not_outlive_its_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(soak, "_HEALTH_SECONDS", 0.5)
+    child = tmp_path / "child"
+    command = f"sleep 60 & echo $! > {child}; wait"
+    assert soak._tried(command, os.environ) == "took longer than 0 s"
+    until("the child is gone", lambda: not is_running(int(child.read_text())), 5)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

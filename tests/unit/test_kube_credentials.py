@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from csi_migration.kube import Client, Connection, CredentialsFailed, Unauthenticated
+from csi_migration.kube import (
+    Client,
+    Connection,
+    CredentialsFailed,
+    Unauthenticated,
+    exec_credentials,
+)
 from csi_migration.kube.connection import ExecPlugin, InteractiveMode
 from csi_migration.kube.credentials import Plugin, credentials_for
 from csi_migration.kube.resources import PODS
@@ -333,3 +339,14 @@ class TestExecPlugin:
             plugin = tool.plugin(interactive_mode=mode)
             Plugin(plugin, Connection("https://api", "the test")).current()
         assert json.loads(tool.told.read_text())["spec"]["interactive"] is told
+
+
+def test_a_plugin_that_hangs_is_told_without_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_credentials, "SECONDS_TO_ANSWER", 0.2)
+    plugin = ExecPlugin(
+        "sh", ("-c", "sleep 60", "--secret=S3"), (), V1, interactive_mode=InteractiveMode.NEVER
+    )
+    with pytest.raises(CredentialsFailed) as failed:
+        exec_credentials.run_plugin(plugin, Connection("https://127.0.0.1:1", "a test"))
+    assert "did not answer" in failed.value.message
+    assert "S3" not in f"{failed.value!r} {failed.value.details} {failed.value.__cause__!r}"

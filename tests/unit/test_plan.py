@@ -312,6 +312,11 @@ def test_what_controllers_write_again_and_again_is_no_move(path: str, value: Any
             "Retain",
             "pv/pvc-0: spec.persistentVolumeReclaimPolicy: Delete -> Retain",
         ),
+        (
+            "statefulset/spec/template/spec/containers",
+            [{"name": "db", "env": [{"name": "PASSWORD", "value": "secret"}]}],
+            "statefulset/web: spec.template.spec.containers is not as it was",
+        ),
     ],
 )
 def test_what_matters_is_named_with_what_it_was(path: str, value: Any, told: str) -> None:

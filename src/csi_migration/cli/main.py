@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -55,18 +59,48 @@ rolling_migration.add_command(verify)
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table."""
+    _stand_in_for_closed_streams()
+    code = _run()
+    _let_go_of_streams()
+    sys.exit(code)
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Else the next file or socket would be number 0, 1 or 2, and children would write to it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  stays open
+            setattr(sys, name, stream)
+
+
+def _run() -> int:
     try:
         # Not standalone, click returns the code of its own early exits.
-        sys.exit(cli.main(prog_name=TOOL, standalone_mode=False) or ExitCode.DONE)
+        return cli.main(prog_name=TOOL, standalone_mode=False) or ExitCode.DONE
     except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.USAGE)
+        _if_somebody_reads(error.show)
+        return ExitCode.USAGE
     except click.Abort:
-        click.echo("Interrupted.", err=True)
-        sys.exit(ExitCode.STOPPED)
+        _if_somebody_reads(partial(click.echo, "Interrupted.", err=True))
+        return ExitCode.STOPPED
     except ToolError as error:
-        _show(error)
-        sys.exit(error.exit_code)
+        _if_somebody_reads(partial(_show, error))
+        return error.exit_code
+
+
+def _if_somebody_reads(tell: Callable[[], None]) -> None:
+    """The exit code is the same whether or not the words found a reader."""
+    with contextlib.suppress(OSError):
+        tell()
+
+
+def _let_go_of_streams() -> None:
+    """Without a reader, Python would end with 120 in the place of any code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _show(error: ToolError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,14 @@ def _named(context: click.Context, parameter: click.Parameter, value: str | None
     return value
 
 
+def finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse `inf` and `nan`, which neither JSON nor a clock can hold."""
+    del context
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of seconds", param=parameter)
+    return value
+
+
 def _name(flag: str, text: str, *, required: bool) -> Callable[[Any], Any]:
     return click.option(flag, required=required, callback=_named, help=text)
 
@@ -112,6 +121,7 @@ def _patience(*, is_begun: bool) -> tuple[Callable[[Any], Any], ...]:
         click.option(
             "--soak-seconds",
             type=click.FloatRange(min=0),
+            callback=finite,
             default=30.0,
             show_default=default,
             help="How long each swapped replica must stay Ready before the next one",
@@ -119,6 +129,7 @@ def _patience(*, is_begun: bool) -> tuple[Callable[[Any], Any], ...]:
         click.option(
             "--ready-timeout",
             type=click.FloatRange(min=1),
+            callback=finite,
             default=900.0,
             show_default=default,
             help="Seconds that a started replica may take to become Ready",
@@ -126,6 +137,7 @@ def _patience(*, is_begun: bool) -> tuple[Callable[[Any], Any], ...]:
         click.option(
             "--unreachable-timeout",
             type=click.FloatRange(min=0),
+            callback=finite,
             default=300.0,
             show_default=default,
             help="Seconds that an API may be away before the run stops",
@@ -291,7 +303,7 @@ def recorded(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
     absolute.
     """
     kept = {k: v for k, v in arguments.items() if k not in ("health_command", "yes", "output")}
-    kept["kubeconfig"] = _absolute(kept.get("kubeconfig") or os.environ.get("KUBECONFIG"))
+    kept["kubeconfig"] = _absolute(kept.get("kubeconfig") or _there(os.environ.get("KUBECONFIG")))
     for name in ("vcenter_config", "vcenter_ca", "working_directory"):
         kept[name] = _absolute(kept.get(name))
     return kept | {
@@ -304,7 +316,14 @@ def _absolute(paths: str | Path | None) -> str | None:
     """One path, or a list of them as in $KUBECONFIG."""
     if not paths:
         return None
-    return os.pathsep.join(str(Path(p).absolute()) for p in str(paths).split(os.pathsep) if p)
+    listed = (Path(p).expanduser() for p in str(paths).split(os.pathsep) if p)
+    return os.pathsep.join(str(path.absolute()) for path in listed)
+
+
+def _there(listed: str | None) -> str | None:
+    """Those in $KUBECONFIG that are there: only a variable may name others beside them."""
+    paths = [path for path in (listed or "").split(os.pathsep) if path]
+    return os.pathsep.join(p for p in paths if Path(p).expanduser().exists()) or listed
 
 
 def _path(value: str | Path | None) -> Path | None:

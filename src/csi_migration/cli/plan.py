@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from csi_migration.model.errors import ExitCode
 @click.option(
     "--soak-seconds",
     type=click.FloatRange(min=0),
+    callback=options.finite,
     default=30.0,
     show_default=True,
     help="As for all; part of the estimate",
@@ -59,16 +61,19 @@ def show_plan(systems: Any, arguments: dict[str, Any]) -> bool:
     from csi_migration.decide.catalogue import blockers
     from csi_migration.engine.gather import preflight
     from csi_migration.engine.planning import is_done, outline_of, save
-    from csi_migration.report.plan import as_yaml
+    from csi_migration.report.findings import findings_json
+    from csi_migration.report.plan import as_yaml, nothing_to_plan
 
     snapshot, found = preflight(
         systems, options.request_of(arguments), arguments.get("working_directory")
     )
     if is_done(snapshot):
         click.echo("Nothing to do: every volume is a CSI volume already.", err=True)
+        _for_machines(arguments["output"], nothing_to_plan(systems.client.server, snapshot.request))
         return True
     _tell(found)
     if blockers(found):
+        _for_machines(arguments["output"], findings_json(found))
         raise click.exceptions.Exit(ExitCode.BLOCKED)
     outline = outline_of(systems, snapshot, arguments["soak_seconds"], as_yaml)
     click.echo(_shown(outline, arguments["output"]), nl=False)
@@ -87,6 +92,16 @@ def _tell(found: Any) -> None:
     if told:
         click.echo(findings_text(found), err=True, nl=False)
         click.echo("", err=True)
+
+
+def _for_machines(output: str, document: str) -> None:
+    """They get an object whatever comes of it; people have read it on stderr."""
+    from csi_migration.report.plan import as_yaml
+
+    if output == "json":
+        click.echo(document, nl=False)
+    elif output == "yaml":
+        click.echo(as_yaml(json.loads(document)), nl=False)
 
 
 def _shown(outline: Any, output: str) -> str:

@@ -26,7 +26,6 @@ _OF_ONE_RUN = ("replica", "working_directory", "yes", "output", "health_command"
 _MUST_AGREE = {
     "sts_name": "--sts-name",
     "sts_namespace": "--sts-namespace",
-    "cluster_name": "--cluster-name",
     "intree_storageclass": "--intree-storageclass",
     "csi_storageclass": "--csi-storageclass",
     "window": "--window",
@@ -64,9 +63,10 @@ def looked_at(given: dict[str, Any]) -> Iterator[Session]:
 def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> dict[str, Any]:
     """The recorded flags, and over them those that were given now.
 
-    Places (kubeconfigs, vCenter's address) and patience may differ from machine to
-    machine; what the migration is about may not. What was accepted stays accepted, and
-    more may be.
+    Places (kubeconfigs, the admin cluster, vCenter's address) and patience may differ from
+    machine to machine; what the migration is about may not, and whether it is the same
+    cluster is asked of the cluster (`engine.start.require_cluster`). What was accepted
+    stays accepted, and more may be.
 
     Raises:
         UsageError: a given flag contradicts what the migration was begun with.
@@ -80,7 +80,7 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
                 state="Nothing was changed.",
                 resolution=f"Leave {flag} out; it is read from the directory.",
             )
-    most = recorded.get("max_unavailable", 1)
+    most = recorded.get("most_unavailable", 1)
     if chosen.get("max_unavailable", 1) > most:
         raise UsageError(
             f"--max-unavailable {chosen['max_unavailable']} is more than preflight looked at: "
@@ -88,7 +88,8 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
             state="Nothing was changed.",
             resolution="Leave --max-unavailable out, or give less.",
         )
-    kept = {k: v for k, v in recorded.items() if k in given and k not in _OF_ONE_RUN}
+    left_out = {*_OF_ONE_RUN, *(("cluster_secret",) if "cluster_name" in chosen else ())}
+    kept = {k: v for k, v in recorded.items() if k in given and k not in left_out}
     accepted = {*recorded.get("accept", ()), *chosen.get("accept", ())}
     return given | kept | chosen | {"accept": sorted(accepted)}
 

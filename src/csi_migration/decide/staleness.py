@@ -69,5 +69,12 @@ def _changes(path: str, then: Any, now: Any) -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in sorted(then.keys() | now.keys()):
             yield from _changes(f"{path}.{key}" if path else key, then.get(key), now.get(key))
+    elif then != now and any(isinstance(item, dict) for item in _items(then) + _items(now)):
+        # Containers, with what their environment may hold, have no place in a log.
+        yield f"{path} is not as it was"
     elif then != now:
         yield f"{path}: {then} -> {now}"
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from csi_migration.decide.last_applied import LAST_APPLIED
 from csi_migration.decide.verify_volumes import WAYS_ON, fine, is_on_csi, problem
 from csi_migration.model.evidence import ClaimEvidence, Evidence, Verdict
 from csi_migration.model.objects import (
@@ -105,8 +106,13 @@ def _as_before(rule: str, subject: str, what: str, differing: list[str]) -> Verd
 
 
 def _other_metadata(plan: MigrationPlan, statefulset: Raw) -> list[str]:
-    parts = {"labels": labels_of, "annotations": annotations_of, "ownerReferences": owners_of}
+    parts = {"labels": labels_of, "annotations": _own_annotations, "ownerReferences": owners_of}
     return [key for key, of in parts.items() if of(statefulset) != of(plan.original)]
+
+
+def _own_annotations(statefulset: Raw) -> dict[str, str]:
+    """Without kubectl's record of what it applied last, which follows the templates' class."""
+    return {k: v for k, v in annotations_of(statefulset).items() if k != LAST_APPLIED}
 
 
 def _templates_without_class(statefulset: Raw) -> list[Raw]:

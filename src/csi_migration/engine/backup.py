@@ -130,6 +130,11 @@ same VMDK, so a replica can be taken back to its in-tree volumes by hand, too.
 At no time may a pod run while its disk is still attached for another volume.
 For replica `POD` (replicas and their objects are listed below):
 
+0. `restore/` is as all was when the migration began. If the set was rolled out, scaled or
+   edited since, save it first
+   (`kubectl -n $namespace get statefulset $statefulset -o yaml`) and use that one, with its pod
+   template, in steps 5 and 6, with the claim templates of `restore/statefulset.json`:
+   else the pods come back as they were then. `rollback` does so by itself.
 1. Take the StatefulSet away and leave its pods:
    `kubectl -n $namespace delete statefulset $statefulset --cascade=orphan`
    ("not found" is fine), and wait until it is gone.

@@ -34,6 +34,11 @@ class Around:
         self._client, self._namespace = client, namespace
         self._refused = set(refused(client, COMPLETING, namespace))
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether something may not be seen, if the server knew its roles when it was asked."""
+        return bool(self._refused)
+
     def listed(self, resource: Resource) -> tuple[Raw, ...] | None:
         """All of them; None without the right to see them, none where the kind is not there."""
         if f"list {_dotted(resource)}" in self._refused:

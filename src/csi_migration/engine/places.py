@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csi_migration.kube import Client, load, user_cluster_connection
+from csi_migration.model.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,18 @@ class Places:
 
 
 def workload_client(places: Places) -> Client:
-    """A client for the cluster that runs the StatefulSet."""
+    """A client for the cluster that runs the StatefulSet.
+
+    Raises:
+        UsageError: a Secret is named and no user cluster whose kubeconfig it would hold.
+    """
+    if places.cluster_secret and not places.cluster_name:
+        raise UsageError(
+            f"--cluster-secret {places.cluster_secret} says where a user cluster's kubeconfig is, "
+            "and no user cluster is named.",
+            state="Nothing was changed.",
+            resolution="Give --cluster-name as well, or leave --cluster-secret out.",
+        )
     client = Client(load(places.kubeconfig, places.context))
     if not places.cluster_name:
         return client

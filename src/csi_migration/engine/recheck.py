@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 
 from csi_migration.decide import recheck
 from csi_migration.decide.sampling import is_sampled
@@ -24,11 +23,12 @@ _FRESH_SECONDS = 5.0
 
 
 class Recheck:
-    """The checks that matter before each replica; what may be seen is asked for once."""
+    """The checks that matter before each replica."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._fine_since: dict[str, float] = {}
+        self._seen_around: Around | None = None
 
     def look_ahead(self, replica: ReplicaPlan) -> None:
         """Look while others still hold; if nothing objects, that is good for five seconds.
@@ -56,9 +56,13 @@ class Recheck:
         since = self._fine_since.get(replica.pod, -_FRESH_SECONDS)
         return time.monotonic() - since < _FRESH_SECONDS
 
-    @cached_property
     def _around(self) -> Around:
-        return Around(self._run.systems.client, self._run.plan.namespace)
+        """What may be seen; a refusal is asked for again, for a server that has just begun
+        knows no roles yet.
+        """
+        if self._seen_around is None or self._seen_around.is_partial:
+            self._seen_around = Around(self._run.systems.client, self._run.plan.namespace)
+        return self._seen_around
 
     def _snapshot(self, replica: ReplicaPlan) -> Snapshot | None:
         run, client = self._run, self._run.systems.client
@@ -104,7 +108,7 @@ class Recheck:
         client, namespace = self._run.systems.client, snapshot.request.namespace
         nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
         return replace(
-            self._around.onto(snapshot),
+            self._around().onto(snapshot),
             namespace_pods=tuple(client.list(resources.PODS, namespace)),
             nodes=by_name(client.find(resources.NODES, node) for node in nodes),
             csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.decide.verify_volumes import fine, problem
-from csi_migration.engine.backup_maps import standing_maps
+from csi_migration.engine.backup_maps import STATEFULSET_UID, standing_maps
 from csi_migration.engine.lease import lease_name
 from csi_migration.engine.reading import Session
 from csi_migration.kube import Forbidden
@@ -57,9 +57,15 @@ def _config_maps(session: Session) -> Iterator[Verdict]:
         found = standing_maps(client, namespace, session.plan.statefulset)
     except Forbidden:
         return
-    # Of this set alone: another one's may be all that brings it back.
-    for name in map(name_of, found.values()):
-        yield _left(f"configmap/{name}", f"kubectl -n {namespace} delete configmap {name}")
+    # Of this migration alone: another one's may be all that brings its set back.
+    for item in found.values():
+        subject = f"configmap/{name_of(item)}"
+        if annotations_of(item).get(STATEFULSET_UID) == session.plan.uid:
+            yield _left(subject, f"kubectl -n {namespace} delete configmap {name_of(item)}")
+        else:
+            message = "another migration of this set was begun and has not ended"
+            way = "Take that one up, or back, in its own working directory."
+            yield problem("nothing-left", subject, message, way)
 
 
 def _left(subject: str, way: str) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ _LAST_SECONDS = 3.0
 _REPLACED = "it was replaced right after its swap, by a drain or an eviction; holding anew"
 _HELD = "held: "
 _NOT_YET = float("inf")
+_HOLDING = "holding for a while to see that it stays Ready"
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Soak:
         self._run = run
         self._look_after = look_after
         self._seconds = max(run.options.soak, run.plan.min_ready_seconds)
+        self._unhealthy = ""
 
     def hold(self, pods: Mapping[str, str | None], prepare: Callable[[], None]) -> None:
         """Hold until all of them have stayed Ready and are healthy.
@@ -65,7 +68,8 @@ class Soak:
             prepare: called in the last seconds, more than once if they are many.
 
         Raises:
-            WaitedTooLong: one does not stay Ready.
+            WaitedTooLong: one does not stay Ready, or is not healthy.
+            Stopped: somebody asked for it; who takes the run up holds them anew.
             NeedsPerson: somebody changed the set.
         """
         now = time.monotonic()
@@ -78,7 +82,8 @@ class Soak:
             self._look_after()
             if 0 < max(map(self._seconds_left, left)) <= _LAST_SECONDS:
                 prepare()
-            wait.pause("holding for a while to see that it stays Ready", partial(self._rest, left))
+            wait.pause(self._unhealthy or _HOLDING, partial(self._rest, left))
+            self._run.stop_if_asked()
         for name in pods:
             self._run.directory.journal.note(_HELD + name)
 
@@ -121,18 +126,26 @@ class Soak:
             return True
         self._run.lease.keep()  # several commands that hang would outlast it
         own = {"NAMESPACE": plan.namespace, "STATEFULSET": plan.statefulset, "POD": pod}
+        said = _tried(command, os.environ | own)
+        self._unhealthy = f"--health-command {said} for {pod}" if said else ""
+        return not said
+
+
+def _tried(command: str, environment: Mapping[str, str]) -> str:
+    """Run the person's own command; how it failed, empty if it did not."""
+    # A group of its own: what a shell has begun must not outlive it.
+    with subprocess.Popen(  # noqa: S602  it is meant for a shell
+        command,
+        shell=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as started:
         try:
-            # The person's own command, meant for a shell.
-            ended = subprocess.run(  # noqa: S602
-                command,
-                shell=True,
-                check=False,
-                env=os.environ | own,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_HEALTH_SECONDS,
-            )
+            code = started.wait(_HEALTH_SECONDS)
         except subprocess.TimeoutExpired:
-            return False
-        return ended.returncode == 0
+            os.killpg(started.pid, signal.SIGKILL)
+            return f"took longer than {_HEALTH_SECONDS:.0f} s"
+    return f"exited with {code}" if code else ""

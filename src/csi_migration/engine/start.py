@@ -83,10 +83,11 @@ def new_run(
     with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
         held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
         with _leased(systems, plan, options, tell, held.discard) as lease:
-            back_up(systems, snapshot, plan, held)
             stop = StopRequest(lambda: tell(_stopping()))
             run = Run(systems, plan, options, held, lease, tell, stop)
-            _back_up_in_the_cluster(run)
+            with _ending_if_refused(held):
+                back_up(systems, snapshot, plan, held)
+                _back_up_in_the_cluster(run)
             yield run
 
 
@@ -126,10 +127,23 @@ def taken_up_run(
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
             run.known_sets = known_sets(run)
-            if run.goes_back:
-                run.patiently("", partial(save_todays_set, run))
-            _back_up_in_the_cluster(run)
+            with _ending_if_refused(held):
+                if run.goes_back:
+                    run.patiently("", partial(save_todays_set, run))
+                _back_up_in_the_cluster(run)
             yield run
+
+
+@contextmanager
+def _ending_if_refused(held: WorkingDirectory) -> Iterator[None]:
+    """A run that ends before its first step has ended, and was not killed."""
+    try:
+        yield
+    except ToolError as error:
+        with contextlib.suppress(ToolError):  # the journal's own failure may be what ends it
+            code = int(error.exit_code)
+            held.journal.run_ended(exit_code=code, state=f"before its first step: {error.message}")
+        raise
 
 
 @contextmanager
@@ -275,7 +289,7 @@ def _never_raising(tell: Tell) -> Tell:
     """A terminal or a pipe that is gone must not stop a swap half-way."""
 
     def tell_if_somebody_listens(event: Event) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Exception):
             tell(event)
 
     return tell_if_somebody_listens

@@ -138,7 +138,7 @@ def _read_text(file: Path, what: str) -> str:
         raise KubeconfigError(
             f"{what}: {file} cannot be read",
             details=str(error),
-            resolution="Check the path; set it with --kubeconfig or KUBECONFIG.",
+            resolution="Check the path, or give another one with --kubeconfig.",
         ) from error
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SECONDS_TO_ANSWER = 60.0
 """How long a plugin that does not talk to a person may take."""
 
+SECONDS_FOR_A_PERSON = 600.0
+"""How long one that may ask a person something may take: a run must not hang for good."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecCredential:
@@ -43,6 +46,7 @@ def run_plugin(plugin: ExecPlugin, connection: Connection) -> ExecCredential:
         CredentialsFailed: it is missing, failed, or printed no credentials.
     """
     interactive = _interactive(plugin)
+    limit = SECONDS_FOR_A_PERSON if interactive else SECONDS_TO_ANSWER
     told = _told(plugin, connection, interactive=interactive)
     environment = {**os.environ, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(told)}
     try:
@@ -52,11 +56,14 @@ def run_plugin(plugin: ExecPlugin, connection: Connection) -> ExecCredential:
             stdin=None if interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if interactive else subprocess.PIPE,
-            timeout=None if interactive else SECONDS_TO_ANSWER,
+            timeout=limit,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _failed(plugin, "could not be run", str(error)) from error
+    except subprocess.TimeoutExpired:
+        # Without the cause: it quotes the arguments, which may hold secrets.
+        raise _failed(plugin, f"did not answer within {limit:.0f} s") from None
+    except OSError as error:
+        raise _failed(plugin, "could not be run", error.strerror or "") from error
     if done.returncode != 0:
         words = (done.stderr or b"").decode(errors="replace").strip()
         raise _failed(plugin, f"exited with status {done.returncode}", words[:512])

@@ -12,6 +12,7 @@ import yaml
 
 from csi_migration.model.objects import Raw
 from csi_migration.model.outline import Difference, Estimate, Outline, PlannedDisk, PlannedStep
+from csi_migration.model.snapshot import Request
 from csi_migration.model.step import TITLES
 from csi_migration.report.inventory import size
 from csi_migration.report.jsonlines import SCHEMA_VERSION, camel
@@ -40,6 +41,20 @@ def plan_text(plan: Outline, *, width: int = WIDTH, paint: Paint = _PLAIN) -> st
 def plan_json(plan: Outline) -> str:
     """All of it as one JSON object."""
     return json.dumps(_content(plan), ensure_ascii=False) + "\n"
+
+
+def nothing_to_plan(cluster: str, request: Request) -> str:
+    """The JSON of a plan without a step: all is on CSI already."""
+    content = {
+        "schemaVersion": SCHEMA_VERSION,
+        "type": "plan",
+        "namespace": request.namespace,
+        "statefulset": request.statefulset,
+        "cluster": cluster,
+        "window": request.window.value,
+        "steps": [],
+    }
+    return json.dumps(content) + "\n"
 
 
 def plan_yaml(plan: Outline) -> str:
