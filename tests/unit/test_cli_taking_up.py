@@ -76,6 +76,25 @@ def test_the_cluster_may_be_reached_without_its_admin_cluster() -> None:
     assert (flags["cluster_name"], flags["cluster_secret"]) == ("", None)
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "secret"),
+    [("prod-1", "prod-1", "a/b/c"), ("prod-1", "prod-2", None), ("", None, None)],
+)
+def test_a_recorded_secret_is_of_the_recorded_cluster_alone(
+    name: str, given: str | None, secret: str | None
+) -> None:
+    recorded = RECORDED | {"cluster_name": name, "cluster_secret": "a/b/c"}
+
+    flags = merged(*(("--cluster-name", given) if given else ()), recorded=recorded)
+    assert flags["cluster_secret"] == secret
+
+
+def test_a_check_of_another_version_that_was_accepted_is_in_nobodys_way() -> None:
+    flags = merged(recorded=RECORDED | {"accept": ["classes", "of-another-version"]})
+
+    assert flags["accept"] == ["classes"]
+
+
 def test_no_more_at_once_than_preflight_ever_looked_at() -> None:
     recorded = RECORDED | {"max_unavailable": 1, "most_unavailable": 3}
 

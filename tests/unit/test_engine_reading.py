@@ -112,10 +112,12 @@ def test_a_holder_is_alive_unless_it_has_ended_or_missed_its_deadline(
 def test_what_an_earlier_run_had_counts_for_those_after_it(
     journal: Journal, directory: Path
 ) -> None:
-    for flags in ({"max_unavailable": 3, "has_health_command": True}, {"max_unavailable": 1}):
+    first = {"max_unavailable": 3, "has_health_command": True, "accept": ["classes"]}
+    for flags in (first, {"max_unavailable": 1}, {"max_unavailable": 1, "accept": ["gitops"]}):
         journal.run_started(tool_version="0.2.0", arguments=flags)
     assert found(directory).arguments == {
         "max_unavailable": 1,
         "most_unavailable": 3,
+        "accept": ["classes", "gitops"],
         "has_health_command": True,
     }

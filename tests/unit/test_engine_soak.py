@@ -54,6 +54,8 @@ def held(
     uid: str | None = UID,
     cluster: MemoryCluster | None = None,
     stop_if_asked: Callable[[], None] = lambda: None,
+    health_command: str = "",
+    told: list[str] | None = None,
 ) -> float:
     """Hold web-1, which is Ready unless the cluster says otherwise; how long that took."""
     begun = clock.now
@@ -61,9 +63,15 @@ def held(
         cluster = MemoryCluster()
         cluster.put(resources.PODS, POD)
     notes: list[str] = []
-    waiter: Any = SimpleNamespace(pause=lambda _, rest: rest(0.1))
+    said = [] if told is None else told
+
+    def pause(reason: str, rest: Callable[[float], bool]) -> None:
+        said.append(reason)
+        rest(0.1)
+
+    waiter: Any = SimpleNamespace(pause=pause)
     run: Any = SimpleNamespace(
-        options=SimpleNamespace(soak=seconds, ready_timeout=60, health_command=""),
+        options=SimpleNamespace(soak=seconds, ready_timeout=60, health_command=health_command),
         plan=SimpleNamespace(min_ready_seconds=0, namespace="shop", statefulset="web"),
         systems=SimpleNamespace(client=cluster),
         directory=SimpleNamespace(journal=SimpleNamespace(note=notes.append)),
@@ -149,6 +157,19 @@ def test_who_asks_for_a_stop_does_not_wait_for_the_hold(clock: Clock) -> None:
 )
 def test_how_a_health_command_failed_is_said(command: str, said: str) -> None:
     assert soak._tried(command, os.environ) == said
+
+
+def test_a_pod_whose_health_command_fails_is_told_by_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("time.sleep", clock.rest)
+    told: list[str] = []
+    fails_twice = f'echo x >> {tmp_path}/tries; test "$(wc -l < {tmp_path}/tries)" = 3'
+    held(clock, 2, health_command=fails_twice, told=told)
+    assert [each for each in told if each != soak._HOLDING] == [
+        "web-1: --health-command exited with 1",
+        "web-1: --health-command exited with 1",
+    ]
 
 
 def test_what_a_health_command_has_begun_does_not_outlive_its_time(

@@ -84,7 +84,7 @@ def _run() -> int:
         _if_somebody_reads(partial(click.echo, "Interrupted.", err=True))
         return ExitCode.STOPPED
     except ToolError as error:
-        _if_somebody_reads(partial(_show, error))
+        _show(error)
         return error.exit_code
 
 
@@ -109,6 +109,6 @@ def _show(error: ToolError) -> None:
 
     wants_json = {"json", "-ojson", "--output=json"} & set(sys.argv)
     if wants_json:
-        click.echo(error_json(error), nl=False)
+        _if_somebody_reads(partial(click.echo, error_json(error), nl=False))
     paint = Paint(use_colour(sys.stderr, "auto", os.environ))
-    click.echo(error_text(error, paint=paint), err=True, nl=False)
+    _if_somebody_reads(partial(click.echo, error_text(error, paint=paint), err=True, nl=False))

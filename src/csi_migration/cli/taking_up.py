@@ -88,10 +88,19 @@ def merged(given: dict[str, Any], recorded: dict[str, Any], directory: Path) -> 
             state="Nothing was changed.",
             resolution="Leave --max-unavailable out, or give less.",
         )
-    left_out = {*_OF_ONE_RUN, *(("cluster_secret",) if "cluster_name" in chosen else ())}
-    kept = {k: v for k, v in recorded.items() if k in given and k not in left_out}
-    accepted = {*recorded.get("accept", ()), *chosen.get("accept", ())}
-    return given | kept | chosen | {"accept": sorted(accepted)}
+    kept = {k: v for k, v in recorded.items() if k in given and k not in _OF_ONE_RUN}
+    cluster = chosen.get("cluster_name", recorded.get("cluster_name"))
+    if not cluster or cluster != recorded.get("cluster_name"):
+        kept.pop("cluster_secret", None)  # where another user cluster's kubeconfig is
+    return given | kept | chosen | {"accept": _accepted(recorded, chosen)}
+
+
+def _accepted(recorded: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
+    """What was accepted, but for checks of another version, and what is now."""
+    from csi_migration.decide.catalogue import CHECKS
+
+    known = {check.id for check in CHECKS}
+    return sorted(known.intersection(recorded.get("accept", ())).union(chosen.get("accept", ())))
 
 
 def _was_given(name: str) -> bool:

@@ -131,10 +131,10 @@ At no time may a pod run while its disk is still attached for another volume.
 For replica `POD` (replicas and their objects are listed below):
 
 0. `restore/` is as all was when the migration began. If the set was rolled out, scaled or
-   edited since, save it first
-   (`kubectl -n $namespace get statefulset $statefulset -o yaml`) and use that one, with its pod
-   template, in steps 5 and 6, with the claim templates of `restore/statefulset.json`:
-   else the pods come back as they were then. `rollback` does so by itself.
+   edited since, and is there, save it first (`kubectl -n $namespace get statefulset $statefulset
+   -o yaml`), and put what differs in its spec into `restore/statefulset.json`, and what differs
+   in its pod template into `restore/pods/POD.json`, all but the claim templates: else they
+   come back as they were then. `rollback` does so by itself.
 1. Take the StatefulSet away and leave its pods:
    `kubectl -n $namespace delete statefulset $statefulset --cascade=orphan`
    ("not found" is fine), and wait until it is gone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,7 +56,7 @@ class Soak:
         self._run = run
         self._look_after = look_after
         self._seconds = max(run.options.soak, run.plan.min_ready_seconds)
-        self._unhealthy = ""
+        self._unhealthy: dict[str, str] = {}
 
     def hold(self, pods: Mapping[str, str | None], prepare: Callable[[], None]) -> None:
         """Hold until all of them have stayed Ready and are healthy.
@@ -69,23 +70,28 @@ class Soak:
 
         Raises:
             WaitedTooLong: one does not stay Ready, or is not healthy.
-            Stopped: somebody asked for it; who takes the run up holds them anew.
+            Stopped: somebody asked for it; `resume` holds them anew.
             NeedsPerson: somebody changed the set.
         """
         now = time.monotonic()
         held = [_Held(name, uid, now if uid else _NOT_YET) for name, uid in pods.items()]
         names = ", ".join(pods)
         wait = self._run.waiter(names, "soak", self._seconds + self._run.options.ready_timeout)
-        while left := [one for one in held if not self._is_over(one)]:
+        while left := self._not_over(held):
             for one in left:
                 self._look(one)
             self._look_after()
             if 0 < max(map(self._seconds_left, left)) <= _LAST_SECONDS:
                 prepare()
-            wait.pause(self._unhealthy or _HOLDING, partial(self._rest, left))
+            reason = "; ".join(self._unhealthy.values()) or _HOLDING
+            wait.pause(reason, partial(self._rest, left))
             self._run.stop_if_asked()
         for name in pods:
             self._run.directory.journal.note(_HELD + name)
+
+    def _not_over(self, held: Sequence[_Held]) -> list[_Held]:
+        self._unhealthy.clear()
+        return [one for one in held if not self._is_over(one)]
 
     def _is_over(self, held: _Held) -> bool:
         return self._seconds_left(held) <= 0 and self._is_healthy(held.name)
@@ -127,25 +133,37 @@ class Soak:
         self._run.lease.keep()  # several commands that hang would outlast it
         own = {"NAMESPACE": plan.namespace, "STATEFULSET": plan.statefulset, "POD": pod}
         said = _tried(command, os.environ | own)
-        self._unhealthy = f"--health-command {said} for {pod}" if said else ""
+        if said:
+            self._unhealthy[pod] = f"{pod}: --health-command {said}"
         return not said
 
 
 def _tried(command: str, environment: Mapping[str, str]) -> str:
     """Run the person's own command; how it failed, empty if it did not."""
-    # A group of its own: what a shell has begun must not outlive it.
-    with subprocess.Popen(  # noqa: S602  it is meant for a shell
+    started = subprocess.Popen(  # noqa: S602  it is meant for a shell
         command,
         shell=True,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # A group of its own: what a shell has begun must not outlive it.
         start_new_session=True,
-    ) as started:
-        try:
-            code = started.wait(_HEALTH_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(started.pid, signal.SIGKILL)
-            return f"took longer than {_HEALTH_SECONDS:.0f} s"
+    )
+    try:
+        code = started.wait(_HEALTH_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end(started)
+        return f"took longer than {_HEALTH_SECONDS:.0f} s"
+    except BaseException:
+        _end(started)
+        raise
     return f"exited with {code}" if code else ""
+
+
+def _end(started: subprocess.Popen[bytes]) -> None:
+    """With all that it has begun; what runs as somebody else can't be ended, nor waited for."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(started.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        started.wait(1)

@@ -122,12 +122,12 @@ def taken_up_run(
         agree(plan)
         with _leased(systems, plan, options, tell, lambda: None) as lease:
             held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
-            write_readme(plan, held)
             stop = StopRequest(lambda: tell(_stopping()))
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
             run.known_sets = known_sets(run)
             with _ending_if_refused(held):
+                write_readme(plan, held)
                 if run.goes_back:
                     run.patiently("", partial(save_todays_set, run))
                 _back_up_in_the_cluster(run)

@@ -34,13 +34,15 @@ class Peek:
         """The flags of the last run, which had those of the runs before it; empty if none began.
 
         Of all runs are `most_unavailable`, the largest `max_unavailable`, which preflight
-        has looked at, and `has_health_command`, which a run without one does not undo.
+        has looked at, `accept`, and `has_health_command`, which a run without one does not
+        undo.
         """
         started = [r.arguments for r in self.records if isinstance(r, RunStarted)]
         if not started:
             return {}
         return started[-1] | {
             "most_unavailable": max(each.get("max_unavailable", 1) for each in started),
+            "accept": sorted({each for one in started for each in one.get("accept") or ()}),
             "has_health_command": any(each.get("has_health_command") for each in started),
         }
 
