@@ -322,7 +322,7 @@ def test_what_was_not_looked_at_is_not_passed() -> None:
 
 def test_what_needs_acceptance_forbids_until_its_id_is_accepted() -> None:
     snapshot = replace(healthy(), dry_runs=())
-    accepted = frozenset({"dry-runs", "template-unchanged"})
+    accepted = frozenset({"dry-runs", "template-unchanged", "pods-admitted"})
     request = replace(snapshot.request, accepted=accepted)
 
     assert {f.id for f in blockers(findings(snapshot))} == accepted

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from csi_migration.decide.catalogue import findings
+from csi_migration.model.disk import DiskFile, DiskPath
 from csi_migration.model.finding import Severity
 from csi_migration.model.snapshot import (
     DiskAttachment,
@@ -284,3 +285,14 @@ def test_an_owner_comes_with_its_own_operators_pause(group: str, kind: str, paus
 
     assert (found.id, found.severity) == ("set-owner", BLOCKER)
     assert pause in found.resolution
+
+
+def test_a_volume_that_names_the_disk_by_its_folders_uuid_is_another_user() -> None:
+    look = snapshots.look(0)
+    assert isinstance(look.file, DiskFile)
+    found_at = replace(look.file, path=DiskPath(look.file.path.datastore, "5f3c-uuid/web.vmdk"))
+    other = changed(snapshots.volume(7), "spec/vsphereVolume/volumePath", str(found_at.path))
+    snapshot = changed(healthy(), "volumes/pvc-7", other)
+    found = told(changed(snapshot, "disks/data-web-0", replace(look, file=found_at)))
+
+    assert [f.id for f in found if "pv/pvc-7" in f.message] == ["volume-paths"]

@@ -170,3 +170,29 @@ def test_many_nodes_whose_vms_were_not_found_are_one_line_of_each_other_check() 
 
 def test_a_vm_that_is_not_found_of_a_node_without_replicas_is_no_matter() -> None:
     assert told(beside(healthy()), "machines-found", *OF_MACHINES) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("nodeSelector", {"pool": "db"}),
+        (
+            "affinity",
+            {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {"matchExpressions": [{"key": "pool", "operator": "Exists"}]}
+                        ]
+                    }
+                }
+            },
+        ),
+    ],
+)
+def test_a_node_that_the_pods_do_not_want_is_no_way_back(path: str, value: Any) -> None:
+    choosy = changed(tainted(TAINT), f"statefulset/spec/template/spec/{path}", value)
+    assert len(reach(beside(choosy))) == 2
+
+    node = changed(snapshots.node("node-2"), "metadata/labels", {"pool": "db"})
+    assert reach(replace(choosy, nodes=(choosy.nodes or {}) | {"node-2": node})) == []

@@ -223,3 +223,23 @@ def test_what_kubectl_applied_says_of_a_class_goes_and_comes_back_with_the_templ
     assert back["spec"] == plain["spec"] | {
         "volumeClaimTemplates": back["spec"]["volumeClaimTemplates"]
     }
+
+
+def test_a_topology_key_of_the_sites_own_category_stands_for_the_zone() -> None:
+    volume = changed(
+        snapshots.volume(0), "spec/nodeAffinity", affinity("topology.kubernetes.io/zone")
+    )
+    own = "topology.csi.vmware.com/openshift-zone"
+    assert csi_node_affinity(volume, {own, "topology.csi.vmware.com/x"}) == affinity(own)
+    with pytest.raises(UnknownTopology):
+        csi_node_affinity(volume, {own, "topology.csi.vmware.com/other-zone"})
+
+
+def test_the_old_annotation_of_mount_options_becomes_mount_options() -> None:
+    annotations = {"volume.beta.kubernetes.io/mount-options": "noatime,discard", "own": "1"}
+    old = changed(snapshots.volume(0), "metadata/annotations", annotations)
+    volume = new_volume(old, snapshots.claim(0), "standard-rwo", ())
+
+    assert volume["spec"]["mountOptions"] == ["noatime", "discard"]
+    assert "volume.beta.kubernetes.io/mount-options" not in volume["metadata"]["annotations"]
+    assert volume["metadata"]["annotations"]["own"] == "1"

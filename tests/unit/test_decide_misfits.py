@@ -217,6 +217,7 @@ def test_every_check_has_a_misfit_here_or_beside() -> None:
         "disks-plain",
         "disks-catalog",
         "template-unchanged",
+        "pods-admitted",
         "nodes-staying",
         "machines-found",
     }

@@ -279,9 +279,31 @@ def test_an_unfinished_migrations_damaged_backup_is_not_written_over_either(
         put(cluster, OTHER_FILES)
 
 
-@pytest.mark.parametrize("more", [{}, {"restore/later.json": b"{}"}], ids=["same", "more files"])
+def test_a_backup_is_made_anew_when_more_was_saved_since(cluster: Cluster) -> None:
+    digest = put(cluster)
+    later = replace(CONTENT, files=FILES | {"todays/statefulset.json": b"{}"})
+
+    assert put(cluster, later) != digest
+    assert take(cluster) == later
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("write", range(1, 2 * PARTS + 1))
+def test_a_backup_that_was_being_made_anew_is_finished(
+    cluster: Cluster, write: int, applied: bool
+) -> None:
+    put(cluster)
+    later = replace(CONTENT, files=FILES | {"todays/statefulset.json": b"{}"})
+    cluster.fail(write, Crash(), applied=applied)
+    with pytest.raises(Crash):
+        put(cluster, later)
+
+    put(cluster, later)
+    assert take(cluster) == later
+
+
 def test_the_same_migrations_backup_is_known_though_packed_otherwise(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, more: dict[str, bytes]
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = put(cluster)
     pack = archives.pack
@@ -292,7 +314,7 @@ def test_the_same_migrations_backup_is_known_though_packed_otherwise(
     )
     writes = list(cluster.writes)
 
-    assert put(cluster, replace(CONTENT, files=FILES | more)) == digest
+    assert put(cluster) == digest
     assert cluster.writes == writes
 
 

@@ -8,7 +8,12 @@ from typing import cast
 import pytest
 
 from csi_migration.decide.plan import plan_of
-from csi_migration.engine.companions import OthersNeedTheSet, await_room, require_others_ready
+from csi_migration.engine.companions import (
+    OthersNeedTheSet,
+    await_room,
+    require_others_ready,
+    vanished,
+)
 from csi_migration.engine.run import Run
 from csi_migration.kube import Resource, resources
 from tests.unit import snapshots
@@ -87,3 +92,11 @@ def test_forwards_nobody_leaves_while_another_one_is_not_ready() -> None:
 @pytest.mark.parametrize("goes_back", [True, False])
 def test_a_replica_leaves_when_the_others_serve(*, goes_back: bool) -> None:
     leave(run_with(True, True, goes_back=goes_back))
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_was_evicted_has_vanished_though_its_object_stays(phase: str) -> None:
+    run = run_with(True, True, goes_back=False)
+    evicted = changed(snapshots.pod(0), "status/phase", phase)
+    cast(Listing, run.systems.client).put(resources.PODS, evicted)
+    assert vanished(run) == ["web-0"]

@@ -156,18 +156,14 @@ def test_a_record_that_names_another_disk_keeps_the_replica_here(cluster: Cluste
     assert "[disks-catalog]" in " ".join(objections(cluster))
 
 
-def test_each_replica_of_a_large_set_is_tried_before_it_leaves(cluster: Cluster) -> None:
-    assert objections(cluster, replicas=60) == []
+@pytest.mark.parametrize("replicas", [2, 60])
+def test_each_replica_is_tried_before_it_leaves(cluster: Cluster, replicas: int) -> None:
+    assert objections(cluster, replicas=replicas) == []
     assert sorted(cluster.tried) == ["persistentvolumeclaims", "persistentvolumes", "pods"]
     cluster.answers["pods"] = Forbidden("no", status=403, details="not on Fridays")
-    (objection,) = objections(cluster, replicas=60)
+    (objection,) = objections(cluster, replicas=replicas)
     assert "not on Fridays" in objection
     assert "[dry-runs]" in objection
-
-
-def test_a_small_set_was_tried_as_a_whole(cluster: Cluster) -> None:
-    assert objections(cluster, replicas=2) == []
-    assert cluster.tried == []
 
 
 def test_a_volume_that_an_interrupted_swap_made_is_no_objection(cluster: Cluster) -> None:

@@ -51,7 +51,7 @@ class Directory:
 
     def __init__(self, records: tuple[Record, ...]) -> None:
         self.records: tuple[Record, ...] = records
-        self.journal = SimpleNamespace(records=lambda: self.records)
+        self.journal = SimpleNamespace(records=lambda: self.records, saved_files=dict)
 
         self.files: dict[str, bytes] = {}
 

@@ -53,3 +53,16 @@ def test_only_looks_at_all_of_a_large_set_are_rarer(
     else:
         waiter.pause("web-1 is not Ready")
     assert rested == [seconds]
+
+
+def test_what_a_server_was_away_for_counts_against_no_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    waiter = Waiter(Mock(is_large=False), "web-2", "bound", 300.0, "")
+    now[0] += 290
+    waiter.leave_out(240)
+    assert waiter.seconds == 50
+    waiter.leave_out(1000)
+    assert waiter.seconds == 0

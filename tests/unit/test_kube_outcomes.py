@@ -19,7 +19,7 @@ from csi_migration.kube import (
     Rejected,
     TooManyRequests,
 )
-from csi_migration.kube.resources import PODS
+from csi_migration.kube.resources import PODS, VOLUME_MIGRATIONS
 from csi_migration.model.errors import ExitCode
 from tests.unit.kube_server import CUT, ApiServer, Reply, serving, status
 
@@ -146,13 +146,13 @@ def test_only_a_status_objects_words_are_shown_and_not_too_many(
     server: ApiServer, client: Client
 ) -> None:
     server.answers = [
-        Reply(400, {"kind": "Secret", "message": "hunter2"}),
+        Reply(422, {"kind": "Secret", "message": "hunter2"}),
         Reply(400, status(400, message="x" * 9000)),
     ]
     with pytest.raises(Rejected) as foreign:
         delete(client)
     assert "hunter2" not in foreign.value.details + foreign.value.message
-    assert foreign.value.reason == "Bad Request"
+    assert foreign.value.reason == "Unprocessable Entity"
     with pytest.raises(Rejected) as long:
         delete(client)
     assert len(long.value.details) == 512
@@ -212,3 +212,19 @@ def test_an_idle_connection_that_the_server_closed_is_made_anew_for_a_write(
     assert server.hung_up.wait(5)
     delete(client)
     assert methods(server) == ["GET", "DELETE"]
+
+
+@pytest.mark.parametrize("code", [302, 400, 404, 408])
+def test_what_no_api_server_says_is_no_answer(server: ApiServer, client: Client, code: int) -> None:
+    server.answers = [Reply(code, "default backend"), Reply(code, "default backend")]
+    with pytest.raises(MaybeApplied):
+        delete(client)
+    with pytest.raises(ReadFailed):
+        client.find(PODS, "web-0", "shop")
+
+
+def test_a_kind_that_is_not_installed_is_not_found_in_plain_words(
+    server: ApiServer, client: Client
+) -> None:
+    server.answers = [Reply(404, "404 page not found")]
+    assert client.find(VOLUME_MIGRATIONS, "fcd-1") is None

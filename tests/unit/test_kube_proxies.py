@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from csi_migration.kube.connection import Connection
+from csi_migration.kube.errors import KubeconfigError
 from csi_migration.kube.proxies import proxy_for
 
 PROXY = "http://proxy.corp:3128"
@@ -84,3 +85,11 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, rule: str, host: str, exempt:
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", rule)
     assert (proxy_to(host) == "") is exempt
+
+
+def test_a_socks_proxy_of_the_environment_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(KubeconfigError, match="no http"):
+        proxy_for(Connection("https://api.corp", "the test"))

@@ -7,6 +7,7 @@ from csi_migration.vsphere.credentials import (
     ca_from_secret,
     config_from_secret,
     config_secret_candidates,
+    holds_config,
 )
 from csi_migration.vsphere.errors import ConfigInvalid
 
@@ -74,3 +75,17 @@ def test_the_ca_file_is_the_secrets_key_of_that_name() -> None:
     (vcenter,) = config_from_secret(full).vcenters
     assert ca_from_secret(full, vcenter) == "PEM"
     assert ca_from_secret(secret(**{"cloud.conf": CONF}), vcenter) is None
+
+
+def test_a_secret_of_certificates_holds_no_configuration() -> None:
+    assert not holds_config(secret(**{"tls.crt": "pem"}))
+    assert holds_config(secret(**{"csi-vsphere.conf": CONF}))
+
+
+def test_a_projected_secret_is_a_place_to_look() -> None:
+    volume = {"projected": {"sources": [{"configMap": {"name": "x"}}, {"secret": {"name": "own"}}]}}
+    deployment = {
+        "metadata": {"namespace": "gdc"},
+        "spec": {"template": {"spec": {"volumes": [volume]}}},
+    }
+    assert config_secret_candidates(deployment)[0] == ("gdc", "own")

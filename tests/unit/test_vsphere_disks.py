@@ -1,4 +1,6 @@
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -6,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_migration.model.disk import DiskFile, DiskPath
-from csi_migration.vsphere import files
+from csi_migration.vsphere import disks, files
 from csi_migration.vsphere.batches import batches
 from csi_migration.vsphere.disks import Holdings, held_by, holders_in, holds
-from csi_migration.vsphere.errors import DatastoreNotFound
+from csi_migration.vsphere.errors import DatastoreNotFound, Faulted, VCenterUnreachable
 from csi_migration.vsphere.inventory import (
     Attachment,
     Datastore,
@@ -221,3 +223,29 @@ def test_a_node_is_the_vm_of_its_uuid_or_the_only_one_of_its_name() -> None:
     assert hardware.machine_of("node-3", "") == twins["c"]
     assert hardware.machine_of("node-1", "") is None
     assert hardware.machine_of("node-4", "") is None
+
+
+def test_of_two_machines_of_one_uuid_the_one_that_runs_is_the_node() -> None:
+    def machine(number: int, power: str) -> Properties:
+        values = {"name": f"n{number}", "config.uuid": "42AB", "runtime.powerState": power}
+        return Properties(f"vm-{number}", values)
+
+    for machines in ([(1, "poweredOn"), (2, "poweredOff")], [(2, "poweredOff"), (1, "poweredOn")]):
+        assert hardware_of([machine(*each) for each in machines]).machines["42ab"].id == "vm-1"
+
+
+def test_a_disk_of_a_datastore_that_is_gone_is_a_fault_and_no_crash() -> None:
+    backing = SimpleNamespace(filePath="[] /vmfs/volumes/x/a.vmdk")
+    with pytest.raises(Faulted, match="no path on a datastore"):
+        disks._path(SimpleNamespace(id=SimpleNamespace(id="fcd-1"), backing=backing))
+
+
+def test_what_lies_beside_a_missing_disk_is_worth_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(*_: object) -> None:
+        raise VCenterUnreachable("no answer within 60 s")
+
+    monkeypatch.setattr(files, "_search", slow)
+    session: Any = SimpleNamespace(host="vc")
+    assert "could not be listed (no answer" in files._beside(session, STORE, "kubevols")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from csi_migration.decide.checks_volumes import claims_by_ordinal, in_tree_pairs, pairs
+from csi_migration.decide.manifests import mount_options_of
 from csi_migration.decide.preflight import Problem, check, unknown
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
@@ -327,14 +328,14 @@ def file_systems(snapshot: Snapshot) -> Iterator[Problem]:
     "mount-options",
     _NOTE,
     "no volume has mount options",
-    looks_at="spec.mountOptions of volumes",
+    looks_at="spec.mountOptions of volumes, and their old annotation",
     source="kubernetes: CSI NodeStageVolume mount flags",
     resolution="Nothing: the new volume has the same.",
 )
 def mount_options(snapshot: Snapshot) -> Iterator[Problem]:
     """They are carried over, and the CSI driver mounts with them."""
     for _, volume in in_tree_pairs(snapshot):
-        if options := volume["spec"].get("mountOptions"):
+        if options := mount_options_of(volume):
             yield Problem(f"pv/{name_of(volume)}", f"mounted with {','.join(options)}")
 
 

@@ -71,7 +71,7 @@ def topology(snapshot: Snapshot) -> Iterator[Problem]:
     _BLOCKER,
     "every volume to come can be used on a node that takes pods",
     looks_at="the nodeAffinity of every volume to come; labels, unschedulable and taints of all "
-    "nodes; the tolerations of the pod template and the pods",
+    "nodes; nodeSelector, nodeAffinity and tolerations of the pod template, the pods' tolerations",
     source="component-helpers: storage/volume.CheckNodeAffinity; kubernetes: scheduler plugins "
     "nodeunschedulable and tainttoleration",
     resolution="Uncordon a node of that zone, take its taint off, have the pods tolerate it, or "
@@ -83,7 +83,11 @@ def volume_reach(snapshot: Snapshot) -> Iterator[Problem]:
         yield unknown("nodes", "the nodes can't be listed", "Grant list nodes.")
         return
     shut = _shut_nodes(snapshot)
-    open_nodes = [node for name, node in snapshot.nodes.items() if not shut[name]]
+    open_nodes = [
+        node
+        for name, node in snapshot.nodes.items()
+        if not shut[name] and _is_wanted(snapshot.statefulset, labels_of(node))
+    ]
     keys = csi_topology_keys(snapshot)
     for _, volume in in_tree_pairs(snapshot):
         try:
@@ -96,6 +100,15 @@ def volume_reach(snapshot: Snapshot) -> Iterator[Problem]:
             )
             named = [f"{name}: {shut[name]}" for name in sorted(fitting)]
             yield Problem(f"pv/{name_of(volume)}", _out_of_reach(named))
+
+
+def _is_wanted(statefulset: Raw, labels: dict[str, str]) -> bool:
+    """Whether the pod template's own nodeSelector and required nodeAffinity allow the node."""
+    spec = statefulset["spec"]["template"]["spec"]
+    selected = (spec.get("nodeSelector") or {}).items() <= labels.items()
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return selected and node_fits({"required": required} if required else None, labels)
 
 
 def _out_of_reach(shut: list[str]) -> str:

@@ -10,11 +10,16 @@ from csi_migration.decide.webhooks import seen_by, written
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     Raw,
+    annotations_of,
+    name_of,
     spec_without_templates,
 )
 from csi_migration.model.snapshot import DryRun, Snapshot
 
 _BLOCKER = Severity.BLOCKER
+
+
+_SCC = "openshift.io/scc"
 
 
 _UNASKED = "does not support dry run"
@@ -172,6 +177,45 @@ def template_unchanged(snapshot: Snapshot) -> Iterator[Problem]:
             f"a re-created set would come back with another {', '.join(fields)}{outcome}",
             "Find the admission webhook or default that changes it.",
         )
+
+
+@check(
+    "pods-admitted",
+    Severity.NEEDS_ACCEPTANCE,
+    "a pod that this identity makes is admitted as its controller's was",
+    looks_at="securityContexts, service account, runtime class and openshift.io/scc of every pod, "
+    "and of the pod that a dry-run of its creation returns",
+    source="openshift: SecurityContextConstraints are those of the pod's creator, too; policies "
+    "may exempt administrators",
+    resolution="Run the tool as the narrow account of deploy/, which no policy favours.",
+    needs="dry_runs",
+)
+def pods_admitted(snapshot: Snapshot) -> Iterator[Problem]:
+    """As another user, or without its fsGroup, a replica can't write to its disk, or writes what
+    its controller's next pod can't read.
+    """
+    pods = {f"pod/{name_of(pod)}": pod for pod in snapshot.pods.values()}
+    for answer in snapshot.dry_runs:
+        there = pods.get(answer.subject)
+        if there is None or answer.returned is None:
+            continue
+        before, then = _admitted(there), _admitted(answer.returned)
+        if differing := sorted(key for key in before | then if before.get(key) != then.get(key)):
+            yield Problem(answer.subject, f"it would come back with another {', '.join(differing)}")
+
+
+def _admitted(pod: Raw) -> dict[str, object]:
+    """What admission decides by who makes the pod; empty and absent are the same."""
+    spec = pod["spec"]
+    found = {
+        "securityContext": spec.get("securityContext"),
+        "serviceAccountName": spec.get("serviceAccountName"),
+        "runtimeClassName": spec.get("runtimeClassName"),
+        _SCC: annotations_of(pod).get(_SCC),
+    }
+    for container in (*spec.get("initContainers", ()), *spec["containers"]):
+        found[f"securityContext of {container['name']}"] = container.get("securityContext")
+    return {key: value for key, value in found.items() if value}
 
 
 def _differing(statefulset: Raw, other: Raw) -> list[str]:

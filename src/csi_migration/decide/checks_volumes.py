@@ -159,7 +159,8 @@ def volume_paths(snapshot: Snapshot) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem(subject, str(error), "Repair the volume first.")
             continue
-        users = by_path[path].union(*(by_disk.get(id_, ()) for id_ in _ids(snapshot, claim)))
+        users = by_path[path] | by_path.get(_located(snapshot, claim) or path, set())
+        users = users.union(*(by_disk.get(id_, ()) for id_ in _ids(snapshot, claim)))
         others = sorted(users - {subject})
         if others:
             yield Problem(
@@ -167,6 +168,12 @@ def volume_paths(snapshot: Snapshot) -> Iterator[Problem]:
                 f"its disk {path} is also used by {', '.join(others)}",
                 "Remove the other user of the disk first.",
             )
+
+
+def _located(snapshot: Snapshot, claim: Raw) -> DiskPath | None:
+    """The path under the folder's own name, which another volume may use (vSAN)."""
+    look = snapshot.disks.get(name_of(claim))
+    return look.file.path if look and look.file else None
 
 
 def _ids(snapshot: Snapshot, claim: Raw) -> set[str]:

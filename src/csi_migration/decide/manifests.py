@@ -38,6 +38,7 @@ _SERVER_METADATA = (
 )
 
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+_BETA_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
 
 # What binding, provisioning and CSI migration wrote about the old pair. With
 # bind-completed kept, a new claim goes to phase Lost, which is final
@@ -53,6 +54,8 @@ _BINDING_ANNOTATIONS = frozenset(
         "volume.beta.kubernetes.io/storage-provisioner",
         "kubernetes.io/createdby",
         _BETA_CLASS,
+        # Refused on a CSI volume (kubernetes: volume/validation/pv_validation.go).
+        _BETA_MOUNT_OPTIONS,
     }
 )
 
@@ -101,6 +104,8 @@ def new_volume(old_volume: Raw, claim: Raw, csi_class: str, topology_keys: Colle
     affinity = csi_node_affinity(old_volume, topology_keys)
     kept = ("capacity", "accessModes", "mountOptions", "volumeMode")
     spec: Raw = {key: old[key] for key in kept if key in old}
+    if options := mount_options_of(old_volume):
+        spec["mountOptions"] = options
     spec |= {
         "storageClassName": csi_class,
         "persistentVolumeReclaimPolicy": "Retain",
@@ -117,6 +122,16 @@ def new_volume(old_volume: Raw, claim: Raw, csi_class: str, topology_keys: Colle
     metadata["name"] = new_volume_name(old_volume)
     metadata["annotations"]["pv.kubernetes.io/provisioned-by"] = CSI_DRIVER
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+def mount_options_of(volume: Raw) -> list[str]:
+    """The volume's mount options, from its spec and from the old annotation.
+
+    (kubernetes: volume/util/util.go:MountOptionFromSpec joins the two.)
+    """
+    old = annotations_of(volume).get(_BETA_MOUNT_OPTIONS, "")
+    listed = [*(each for each in old.split(",") if each), *volume["spec"].get("mountOptions", ())]
+    return list(dict.fromkeys(listed))
 
 
 def with_handle(volume: Raw, disk_id: str) -> Raw:

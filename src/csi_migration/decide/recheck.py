@@ -33,6 +33,7 @@ AGAIN = frozenset(
         "disks-held-here",
         "machine-snapshots",
         "dry-runs",
+        "pods-admitted",
     }
 )
 """What may come to fail in the hours between preflight and the last replica, and would

@@ -66,6 +66,10 @@ def _csi_key(key: str, topology_keys: Collection[str], volume: str) -> str:
     for candidate in (f"{_CSI_PREFIX}{meaning}", f"{_CSI_PREFIX}k8s-{meaning}"):
         if candidate in topology_keys:
             return candidate
+    # Named after a category of the site's own: openshift-zone, my-zone.
+    own = [k for k in topology_keys if k.startswith(_CSI_PREFIX) and k.endswith(f"-{meaning}")]
+    if len(own) == 1:
+        return own[0]
     raise UnknownTopology(
         f"volume {volume} is bound to a {meaning} by {key}, but the CSI driver reports "
         f"no topology key for it on the nodes (it reports {sorted(topology_keys) or 'none'})"

@@ -207,7 +207,13 @@ class Actor:
 
     def _require_retain(self, name: str, uid: str) -> None:
         """The last look before a deletion that the wrong policy would turn into data loss."""
-        volume = self._systems.client.get(resources.VOLUMES, name)
+        volume = self._systems.client.find(resources.VOLUMES, name)
+        if volume is None:
+            raise NeedsPerson(
+                f"volume {name} is gone, and its claim can't be seen to leave the disk alone",
+                resolution="See in vCenter that the disk is there. Then delete the claim by hand, "
+                "and take the migration up again.",
+            )
         policy = volume["spec"]["persistentVolumeReclaimPolicy"]
         if policy != "Retain" or uid_of(volume) != uid:
             raise NeedsPerson(

@@ -71,8 +71,10 @@ def save_before_deletion(
     item: Raw = json.loads(data)
     if uid_of(item) != uid:
         raise NeedsPerson(f"{resource.kind} {name} is another one now (uid {uid_of(item)})")
-    stamp = f"{uid}.{resource_version_of(item)}"
-    directory.save(f"backup/{resource.plural}/{name}.{stamp}.json", data)
+    file = f"backup/{resource.plural}/{name}.{uid}.{resource_version_of(item)}.json"
+    # A server of another version may write the very same object in other words.
+    if file not in directory.journal.saved_files():
+        directory.save(file, data)
     return item
 
 

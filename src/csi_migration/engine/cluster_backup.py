@@ -78,8 +78,8 @@ def save(client: Client, content: Content, guard: Guard) -> str:
     """Put the second backup into the cluster; return its SHA-256 in hex.
 
     To be called before anything else is changed, and again by a run that takes the
-    migration up: what stands already is left. What a crash left without number 0 is
-    deleted first.
+    migration up: what stands already is left, unless more was saved since, such as the
+    set of today; then it is made anew. What a crash left without number 0 is deleted first.
 
     Raises:
         UnfinishedMigration: another migration of this set has not ended.
@@ -91,12 +91,15 @@ def save(client: Client, content: Content, guard: Guard) -> str:
     wanted = [map_of(identity, chunk) for chunk in chunks]
     standing = standing_maps(client, identity.namespace, identity.statefulset)
     if 0 in standing and _digest(standing) != chunks[0].sha256:
-        _require_own(standing, content)
-        return _digest(standing)
+        known = _require_own(standing, content)
+        if known.files == content.files:
+            return _digest(standing)
+        _delete_all(client, identity.namespace, standing, guard)
+        standing = {}
     kept = {n for n, body in enumerate(wanted) if n in standing and is_as_made(standing[n], body)}
     if 0 not in standing:
-        for number in sorted(standing.keys() - kept):
-            _delete(client, identity.namespace, standing[number], guard)
+        left = {number: standing[number] for number in standing.keys() - kept}
+        _delete_all(client, identity.namespace, left, guard)
     for number in sorted(set(range(len(wanted))) - kept, reverse=True):
         _create(client, identity.namespace, wanted[number], guard)
     return chunks[0].sha256
@@ -135,9 +138,12 @@ def remove(client: Client, identity: Identity, guard: Guard) -> None:
             `save`, since without number 0 the rest is nobody's backup.
     """
     standing = standing_maps(client, identity.namespace, identity.statefulset)
-    for number in sorted(standing):
-        if annotations_of(standing[number]).get(STATEFULSET_UID) == identity.statefulset_uid:
-            _delete(client, identity.namespace, standing[number], guard)
+    own = {
+        number: item
+        for number, item in standing.items()
+        if annotations_of(item).get(STATEFULSET_UID) == identity.statefulset_uid
+    }
+    _delete_all(client, identity.namespace, own, guard)
 
 
 def _create(client: Client, namespace: str, body: Raw, guard: Guard) -> None:
@@ -151,6 +157,11 @@ def _create(client: Client, namespace: str, body: Raw, guard: Guard) -> None:
         made = found
     if not is_as_made(made, body):
         raise _somebody_elses(namespace, name_of(body))
+
+
+def _delete_all(client: Client, namespace: str, standing: Maps, guard: Guard) -> None:
+    for number in sorted(standing):
+        _delete(client, namespace, standing[number], guard)
 
 
 def _delete(client: Client, namespace: str, item: Raw, guard: Guard) -> None:
@@ -180,8 +191,8 @@ def _content(standing: Maps) -> Content:
     return unpack(join(chunks))
 
 
-def _require_own(standing: Maps, content: Content) -> None:
-    """See that the whole backup that stands is this migration's, packed otherwise.
+def _require_own(standing: Maps, content: Content) -> Content:
+    """What the whole backup that stands holds: this migration's, packed otherwise.
 
     Another liblzma makes other bytes, and a run may have saved more files since.
     """
@@ -196,6 +207,7 @@ def _require_own(standing: Maps, content: Content) -> None:
         or not known.files.items() <= content.files.items()
     ):
         raise _unfinished(identity.namespace, identity.statefulset, standing)
+    return known
 
 
 def _require_identity(identity: Identity, namespace: str, statefulset: str, first: Raw) -> None:

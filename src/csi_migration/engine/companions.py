@@ -17,6 +17,7 @@ from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
     controller_uid_of,
+    has_left,
     is_made_by_tool,
     is_ready,
     is_terminating,
@@ -108,9 +109,9 @@ def _is_in_hand(run: Run, replica: ReplicaPlan) -> bool:
 
 
 def vanished(run: Run) -> list[str]:
-    """The replicas without a pod, or with one on its way out."""
+    """The replicas without a pod, or with one on its way out, or over."""
     pods = pods_by_name(run)
-    stay = {name for name, pod in pods.items() if not is_terminating(pod)}
+    stay = {name for name, pod in pods.items() if not has_left(pod)}
     return [pod for pod in all_pods(run.plan) if pod not in stay]
 
 

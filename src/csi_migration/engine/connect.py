@@ -17,6 +17,7 @@ from csi_migration.vsphere.credentials import (
     ca_from_secret,
     config_from_secret,
     config_secret_candidates,
+    holds_config,
 )
 from csi_migration.vsphere.csi_config import CsiConfig, VCenter, parse
 from csi_migration.vsphere.disks import Disks
@@ -112,9 +113,10 @@ def _config_secret(client: Client) -> Raw:
         except Forbidden:
             tried.append(f"{namespace}/{name} {_NOT_ALLOWED}")
             continue
-        if secret is not None:
+        if secret is not None and holds_config(secret):
             return secret
-        tried.append(f"{namespace}/{name} (not there)")
+        why = "(not there)" if secret is None else "(holds no configuration)"
+        tried.append(f"{namespace}/{name} {why}")
     if all(each.endswith(_NOT_ALLOWED) for each in tried):
         raise AuthenticationFailed(
             f"the identity may not read the CSI driver's configuration on {client.server}",

@@ -16,7 +16,13 @@ from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
 from csi_migration.model.events import Notice, RunEnded, RunStarted
 
 # Codes that tell of a run which has changed nothing, or of no state at all.
-_NOTHING_BEGUN = (ExitCode.FAILED, ExitCode.AUTHENTICATION, ExitCode.UNREACHABLE)
+_NOTHING_BEGUN = (
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.BLOCKED,
+    ExitCode.AUTHENTICATION,
+    ExitCode.UNREACHABLE,
+)
 
 
 def way_on(command: str, directory: object) -> str:

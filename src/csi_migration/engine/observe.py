@@ -18,6 +18,7 @@ from csi_migration.model.objects import (
     Raw,
     class_of,
     controller_uid_of,
+    has_left,
     is_made_by_tool,
     is_managed_by,
     is_ready,
@@ -140,7 +141,7 @@ class Observer:
             found = self._systems.client.list(
                 resources.PODS, self._plan.namespace, labels=self._plan.selector
             )
-            stay = {name_of(pod) for pod in found if not is_terminating(pod)}
+            stay = {name_of(pod) for pod in found if not has_left(pod)}
             expected = (pod for pod in all_pods(self._plan) if pod not in stay)
             own = {self._replica.pod, *self._in_hand}
             gone = tuple(name for name in expected if name not in own)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from csi_migration.decide import recheck
-from csi_migration.decide.sampling import is_sampled
 from csi_migration.engine.dry_runs import dry_runs_of
 from csi_migration.engine.gather import attachments_of
 from csi_migration.engine.gather_around import Around
@@ -74,8 +73,8 @@ class Recheck:
             return None
         alone = recheck.of_one_replica(statefulset or run.plan.original, replica.ordinal)
         snapshot = self._surrounded(self._at_first(replica, alone, pod, claims))
-        # Preflight tried samples of a large set: nothing leaves by a sample.
-        tried = dry_runs_of(client, replica) if is_sampled(run.plan) else ()
+        # Preflight tried samples of a large set, and policies change in the hours of a run.
+        tried = dry_runs_of(client, replica)
         return with_disks(run.systems, replace(snapshot, dry_runs=tried), self._recorded(replica))
 
     def _recorded(self, replica: ReplicaPlan) -> dict[DiskPath, str]:

@@ -31,6 +31,8 @@ _DELETION_FINALIZERS = (
     "kubernetes.io/pv-controller",
 )
 _SEEN_SECONDS = 60.0
+# A provisioner with client-go's default limit of 5 requests a second takes a few for each.
+_SECONDS_PER_VOLUME = 0.5
 _RESTORABLE = ("Delete", "Retain")
 _TRIES = 5
 
@@ -45,9 +47,8 @@ def retain_everything(run: Run) -> None:
     run.tell(StepStarted("", "retain", "keep every disk, whatever happens"))
     for claim in _claims(run):
         run.patiently("", partial(_retain, run, claim))
-    wait = run.waiter(
-        "", "retain", _SEEN_SECONDS, "See that the CSI driver's provisioner is running."
-    )
+    limit = _SEEN_SECONDS + _SECONDS_PER_VOLUME * sum(1 for _ in _claims(run))
+    wait = run.waiter("", "retain", limit, "See that the CSI driver's provisioner is running.")
     for claim in _claims(run):
         while pending := run.patiently("", partial(_pending, run, claim)):
             wait.pause(pending)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import TypeVar
 
@@ -56,6 +57,7 @@ _POLL_SECONDS = 0.1
 _SLOW_POLL_SECONDS = 0.5
 _SLOW_AFTER_SECONDS = 15.0
 _TELL_AFTER_SECONDS = 0.5
+_LONGEST_REST_SECONDS = 5.0
 _LARGE = 50
 
 
@@ -252,7 +254,7 @@ class Run:
             except (*TRANSIENT, Conflict, MaybeApplied) as error:
                 timeout = self.options.unreachable_timeout
                 wait = wait or self.waiter(replica, "unreachable", timeout)
-                wait.pause(said(error))
+                wait.pause(said(error), partial(_as_asked, error))
 
     def stop_if_asked(self) -> None:
         """End the run here if somebody asked for it.
@@ -262,6 +264,12 @@ class Run:
         """
         if self.stop.asked:
             raise Stopped("Stopped at a safe point, as asked.")
+
+
+def _as_asked(error: ToolError, pause: float) -> None:
+    """Rest for as long as a busy server asks, within reason."""
+    asked = getattr(error, "retry_after", None) or 0.0
+    time.sleep(max(pause, min(asked, _LONGEST_REST_SECONDS)))
 
 
 class Waiter:
@@ -283,6 +291,10 @@ class Waiter:
     def seconds(self) -> float:
         """How long it has taken so far."""
         return time.monotonic() - self._started
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count these last seconds, as far as they are its own."""
+        self._started += min(seconds, self.seconds)
 
     def pause(self, reason: str, rest: Rest | None = None) -> bool:
         """Tell why, let a moment pass, and return whether `rest` had something happen in it.

@@ -92,7 +92,10 @@ class Waits:
         self._unreachable.pause(said(error))
 
     def server_is_there(self) -> None:
-        """It answers again."""
+        """It answers again; what it was away for counts against no other wait."""
+        if self._unreachable is not None:
+            for waiter in self._waiters.values():
+                waiter.leave_out(self._unreachable.seconds)
         self._unreachable = None
 
     def _begin(self, step: AwaitIt) -> Waiter:

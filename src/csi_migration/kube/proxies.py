@@ -7,6 +7,7 @@ import os
 from urllib.parse import urlsplit
 
 from csi_migration.kube.connection import Connection
+from csi_migration.kube.errors import KubeconfigError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -16,6 +17,9 @@ def proxy_for(connection: Connection) -> str:
 
     The cluster's own proxy-url always wins. HTTPS_PROXY, HTTP_PROXY and
     NO_PROXY, in either case, do not apply to this machine itself.
+
+    Raises:
+        KubeconfigError: it is of a kind that is not supported.
     """
     if connection.proxy_url:
         return connection.proxy_url
@@ -27,7 +31,14 @@ def proxy_for(connection: Connection) -> str:
     rules = (rule.strip().lower() for rule in _environment("no_proxy").split(","))
     if any(_exempts(rule, host, port) for rule in rules if rule):
         return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if urlsplit(proxy).scheme not in _DEFAULT_PORTS:
+        raise KubeconfigError(
+            f"{server.scheme.upper()}_PROXY names no http(s) URL",
+            resolution="SOCKS proxies are not supported; name an HTTP proxy, or the cluster in "
+            "NO_PROXY.",
+        )
+    return proxy
 
 
 def _environment(name: str) -> str:

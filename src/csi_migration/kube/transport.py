@@ -33,6 +33,16 @@ CONNECT_TIMEOUT = 5.0
 """Seconds to reach the server."""
 
 _MAXIMUM_DETAILS = 512
+# Groups of kinds that a cluster may not have.
+_MAY_BE_MISSING = ("/apis/cns.vmware.com/", "/apis/snapshot.storage.k8s.io/")
+_SAID_BY_ALL = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.GONE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')  # RFC 7234, section 5.5
 
 
@@ -149,6 +159,9 @@ class Transport:
     ) -> MaybeApplied | ReadFailed | Rejected:
         """The error for an HTTP status, or a watch's ERROR event, and its body."""
         status_object = answer if _is_status(answer) else {}
+        if not status_object and not _is_plainly_said(request, status):
+            words = f"answered {status} {responses.get(status, '')}, but not as an API server does"
+            return self.unfinished(request, words, status=status)
         details = str(status_object.get("message", ""))[:_MAXIMUM_DETAILS]
         reason = status_object.get("reason") or responses.get(status, "")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -237,6 +250,18 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
+
+
+def _is_plainly_said(request: Request, status: int) -> bool:
+    """Whether an API server, too, gives this answer without a Status.
+
+    Only of a kind that is not installed it says 404 in plain words. A balancer or a proxy
+    says it of anything while it is configured anew, and an absent Lease, claim or set is
+    what much is decided by.
+    """
+    if status == HTTPStatus.NOT_FOUND:
+        return request.path.startswith(_MAY_BE_MISSING)
+    return status in _SAID_BY_ALL or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _is_status(answer: Any) -> bool:

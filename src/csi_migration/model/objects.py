@@ -68,6 +68,14 @@ def is_terminating(item: Raw) -> bool:
     return bool(item["metadata"].get("deletionTimestamp"))
 
 
+def has_left(pod: Raw) -> bool:
+    """Whether it is on its way out, or over: evicted, or ended with its node.
+
+    A pod that failed stays as an object until its controller replaces it.
+    """
+    return is_terminating(pod) or pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
 def controller_uid_of(item: Raw) -> str:
     """The uid of the controller that owns the object; empty for an orphan."""
     return next((str(o["uid"]) for o in owners_of(item) if o.get("controller")), "")

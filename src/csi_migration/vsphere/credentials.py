@@ -35,6 +35,14 @@ def config_secret_candidates(deployment: _Object | None) -> list[tuple[str, str]
     return list(dict.fromkeys([*mounted, *_KNOWN_PLACES]))
 
 
+def holds_config(secret: _Object) -> bool:
+    """Whether a configuration is in it at all: the driver mounts certificates, too."""
+    try:
+        return bool(_config_key(secret))
+    except ConfigInvalid:
+        return False
+
+
 def config_from_secret(secret: _Object) -> CsiConfig:
     """Read the driver's configuration out of its Secret.
 
@@ -56,11 +64,12 @@ def ca_from_secret(secret: _Object, vcenter: VCenter) -> str | None:
 def _mounted_secrets(deployment: _Object) -> list[tuple[str, str]]:
     namespace = deployment["metadata"]["namespace"]
     volumes = deployment["spec"]["template"]["spec"].get("volumes") or []
-    return [
-        (namespace, volume["secret"]["secretName"])
-        for volume in volumes
-        if (volume.get("secret") or {}).get("secretName")
-    ]
+    sources = [volume.get("secret") or {} for volume in volumes]
+    for volume in volumes:
+        parts = (volume.get("projected") or {}).get("sources") or []
+        sources += [part.get("secret") or {} for part in parts]
+    names = (source.get("secretName") or source.get("name") for source in sources)
+    return [(namespace, name) for name in names if name]
 
 
 def _config_key(secret: _Object) -> str:

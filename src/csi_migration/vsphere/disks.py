@@ -16,6 +16,7 @@ from csi_migration.vsphere.errors import (
     DatastoreNotFound,
     DiskNotFound,
     Faulted,
+    PermissionDenied,
     RegistrationRefused,
 )
 from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, NodeMachine
@@ -225,7 +226,7 @@ class Disks:
         """
         try:
             return self.retrieve(datastore_id, disk_id)
-        except Faulted:
+        except (Faulted, PermissionDenied):
             return None
 
     def _datastore(self, datastore_id: str) -> Any:
@@ -280,12 +281,25 @@ def _disk(config: Any) -> Disk:
     return Disk(
         id=config.id.id,
         name=config.name,
-        path=DiskPath.parse(config.backing.filePath),
+        path=_path(config),
         capacity_bytes=(config.capacityInMB or 0) * _MIB,
         keep_after_delete_vm=bool(config.keepAfterDeleteVm),
         tracks_changes=bool(config.changedBlockTrackingEnabled),
         consumers=tuple(each.id for each in config.consumerId),
     )
+
+
+def _path(config: Any) -> DiskPath:
+    """Where its bytes are.
+
+    Raises:
+        Faulted: its datastore is gone, and its path is none any more.
+    """
+    try:
+        return DiskPath.parse(config.backing.filePath)
+    except ValueError as error:
+        words = f"First Class Disk {config.id.id} has no path on a datastore"
+        raise Faulted(words, fault="", details=str(error)) from error
 
 
 def _refused(host: str, file: DiskFile, url: str, fault: Any) -> RegistrationRefused:

@@ -11,7 +11,7 @@ from csi_migration.model.disk import DiskFile, DiskPath
 from csi_migration.vsphere import tasks
 from csi_migration.vsphere._bindings import vim
 from csi_migration.vsphere.batches import batches
-from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound
+from csi_migration.vsphere.errors import DatastoreNotFound, DiskNotFound, VSphereError
 from csi_migration.vsphere.inventory import Datastore, properties_of
 from csi_migration.vsphere.session import Session
 
@@ -78,13 +78,21 @@ def _stat(
     looks = {path: there.get(_name(path)) for path in paths}
     files = ""
     if None in looks.values():
-        files = _shown(_search(session, datastore, folder, ["*.vmdk"]))
+        files = _beside(session, datastore, folder)
     return {
         path: _file(_within(folder, path), datastore, look)
         if look
         else _not_found(session, _within(folder, path), datastore, files)
         for path, look in looks.items()
     }
+
+
+def _beside(session: Session, datastore: Datastore, folder: str) -> str:
+    """What lies in the folder instead: a help to who reads it, and worth no failure."""
+    try:
+        return _shown(_search(session, datastore, folder, ["*.vmdk"]))
+    except VSphereError as error:
+        return f"what could not be listed ({error.message})"
 
 
 def _found(session: Session, datastore: Datastore, folder: str, names: list[str]) -> dict[str, Any]:

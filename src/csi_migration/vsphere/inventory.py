@@ -250,8 +250,10 @@ def hardware_of(machines: Iterable[Properties]) -> Hardware:
         attachments += _attachments(machine)
         if _may_hold_unseen(machine):
             unreadable.append(_name(machine))
-        if uuid := machine.values.get(_UUID):
-            nodes[str(uuid).lower()] = _node_machine(machine)
+        uuid = str(machine.values.get(_UUID) or "").lower()
+        # A replica for disaster recovery bears the uuid of the VM that runs.
+        if uuid and (uuid not in nodes or machine.values.get(_POWER) != _POWERED_OFF):
+            nodes[uuid] = _node_machine(machine)
     return Hardware(tuple(attachments), tuple(unreadable), nodes)
 
 
@@ -306,14 +308,14 @@ def _ancestors(backing: Any) -> Iterator[str]:
 def _path(at: str, root: str, nodes: dict[str, dict[str, Any]]) -> str:
     names: list[str] = []
     while at != root:  # which is not part of inventory paths
-        if at not in nodes:
+        if "parent" not in nodes.get(at, {}):
             raise PermissionDenied(
                 f"folder {at} of a datacenter cannot be read",
                 privilege="System.Read",
                 entity=f"Folder:{at}",
             )
         names.insert(0, nodes[at]["name"])
-        at = moid(nodes[at]["parent"])
+        at = moid(nodes[at].get("parent"))
     return "/" + "/".join(names)
 
 
