@@ -15,7 +15,7 @@ from typing import Any
 from lab.client import Object
 from lab.waiting import until
 from tests.fuzz import draw
-from tests.fuzz.misfeatures import TABLE, Misfeature, settled
+from tests.fuzz.misfeatures import TABLE, Misfeature, not_ready, settled
 from tests.lab.every_migration import EveryMigration
 from tests.lab.labkit import Lab, ToolRun, Trial
 from tests.lab.migration import Migration, migrate
@@ -77,7 +77,8 @@ def _try(lab: Lab, folder: Path, outcome: Outcome) -> None:
     outcome.manifest = workload.manifest or {}
     with Trial(lab, workload, "user", folder / workload.namespace) as trial, ExitStack() as stack:
         until("all available", lambda: settled(trial))
-        for each in planted:
+        # Others wait for what a set without a Ready pod does not do.
+        for each in sorted(planted, key=lambda one: one.planter is not_ready):
             stack.enter_context(each.planter(trial, rng))
         _judge(trial, outcome, planted)
 

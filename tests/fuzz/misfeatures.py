@@ -156,7 +156,8 @@ def _second_volume(trial: Trial, rng: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _unready(trial: Trial, rng: Random) -> Iterator[None]:
+def not_ready(trial: Trial, rng: Random) -> Iterator[None]:
+    """One of its pods."""
     name, space = rng.choice(trial.workload.pod_names), trial.workload.namespace
     before = trial.cluster.get(POD, name, space)["status"]["conditions"]
     now = [c | ({"status": "False"} if c["type"] == "Ready" else {}) for c in before]
@@ -255,7 +256,7 @@ TABLE = [
         _one_pod(lambda n: patched(POD, n, HOLD, FREE)),
         _one("pod-finalizers"),
     ),
-    Misfeature("pod not Ready", _unready, _one("replicas-ready", "disruption-budget")),
+    Misfeature("pod not Ready", not_ready, _one("replicas-ready", "disruption-budget")),
     Misfeature("other pod on a claim", _one_claim(_other_pod), _one("claims-unshared")),
     Misfeature("claim being resized", _one_claim(_resizing), _one("claims-settled")),
     Misfeature("finalizer on a claim", _one_claim(_claim_held), _one("volume-finalizers")),
