@@ -96,12 +96,17 @@ def write_kubeconfig(path: Path, content: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def edited_kubeconfig(source: Path, target: Path, *, cluster: dict[str, Any]) -> Path:
+    """A copy of a kubeconfig with some fields of its cluster replaced."""
+    content: dict[str, Any] = yaml.safe_load(source.read_text())
+    content["clusters"][0]["cluster"] |= cluster
+    write_kubeconfig(target, content)
+    return target
+
+
 def led_to(port: int, own: Path, path: Path) -> Path:
-    """Write the kubeconfig `own` to `path`, but that its server is this port of 127.0.0.1."""
-    content: dict[str, Any] = yaml.safe_load(own.read_text())
-    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    write_kubeconfig(path, content)
-    return path
+    """A copy of the kubeconfig `own`, but that its server is this port of 127.0.0.1."""
+    return edited_kubeconfig(own, path, cluster={"server": f"https://127.0.0.1:{port}"})
 
 
 def _base64(path: Path) -> str:

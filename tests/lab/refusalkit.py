@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.client import Cluster, Object
+from lab.client import Cluster
 from lab.manifests import Workload
 from tests.lab.labkit import Lab, ToolRun, Trial
 
@@ -83,11 +81,3 @@ def standing(lab: Lab, folder: Path, **fields: Any) -> Iterator[Trial]:
     """A StatefulSet that several tests share; none of them may leave a trace on it."""
     with Trial(lab, Workload(**fields), "user", folder / "work") as trial:
         yield trial
-
-
-def edited_kubeconfig(source: Path, target: Path, *, cluster: Object) -> Path:
-    """A copy of a kubeconfig with some fields of its cluster replaced."""
-    content = yaml.safe_load(source.read_text())
-    content["clusters"][0]["cluster"] |= cluster
-    target.write_text(yaml.safe_dump(content))
-    return target

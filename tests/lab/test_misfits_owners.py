@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.client import Object
+from lab.pki import edited_kubeconfig
 from tests.lab.adversarykit import applied_by
 from tests.lab.interruptkit import paused
 from tests.lab.labkit import Lab, Trial
@@ -24,7 +25,6 @@ from tests.lab.misfitkit import (
     named,
     settle,
 )
-from tests.lab.refusalkit import edited_kubeconfig
 
 CLAIM, SET, POD = "PersistentVolumeClaim", "StatefulSet", "Pod"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"

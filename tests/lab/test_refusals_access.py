@@ -15,10 +15,11 @@ import yaml
 
 from lab.client import Cluster, Object
 from lab.objects import CONFIG_SECRET, DRIVER_NAMESPACE, USER_CLUSTER, driver_config
+from lab.pki import edited_kubeconfig
 from lab.processes import free_ports
 from lab.waiting import until
 from tests.lab.labkit import Lab, Trial
-from tests.lab.refusalkit import assert_refused, edited_kubeconfig, standing
+from tests.lab.refusalkit import assert_refused, standing
 from tests.lab.vcenter_proxy import vcenter_proxy
 
 ROLES = ("statefulset-csi-migration-tool-namespace", "statefulset-csi-migration-tool-cluster")

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from lab.pki import edited_kubeconfig
 from lab.waiting import until
 from tests.conftest import StartTrial
 from tests.lab.interruptkit import QUICK, await_words, begun, held
 from tests.lab.labkit import Running, Trial, finish
 from tests.lab.lookkit import asked, looked
-from tests.lab.refusalkit import assert_refusal, edited_kubeconfig
+from tests.lab.refusalkit import assert_refusal
 
 CLAIM = "PersistentVolumeClaim"
 

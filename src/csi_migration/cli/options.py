@@ -15,6 +15,9 @@ _ODD = frozenset("/% \t\n")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+SOAK_SECONDS = 30.0
+"""How long a swapped replica must stay Ready, if nothing else is said."""
+
 PLACES = (
     "kubeconfig",
     "context",
@@ -76,7 +79,7 @@ def _named(context: click.Context, parameter: click.Parameter, value: str | None
     return value
 
 
-def finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
     """Refuse `inf` and `nan`, which neither JSON nor a clock can hold."""
     del context
     if not math.isfinite(value):
@@ -114,33 +117,44 @@ def _statefulset(*, required: bool) -> tuple[Callable[[Any], Any], ...]:
     )
 
 
+def seconds(
+    flag: str, text: str, default: float, *, least: int = 0, shown: bool | str = True
+) -> Callable[[Any], Any]:
+    """An option that is a number of seconds, `least` of them or more; `shown` is its default
+    in the help, if that is not to be the number.
+    """
+    return click.option(
+        flag,
+        type=click.FloatRange(min=least),
+        callback=_finite,
+        default=default,
+        show_default=shown,
+        help=text,
+    )
+
+
 def _patience(*, is_begun: bool) -> tuple[Callable[[Any], Any], ...]:
     """How patient and careful a run is; one that was begun is so as before."""
-    default = "as before" if is_begun else True
+    shown = "as before" if is_begun else True
     return (
-        click.option(
+        seconds(
             "--soak-seconds",
-            type=click.FloatRange(min=0),
-            callback=finite,
-            default=30.0,
-            show_default=default,
-            help="How long each swapped replica must stay Ready before the next one",
+            "How long each swapped replica must stay Ready before the next one",
+            SOAK_SECONDS,
+            shown=shown,
         ),
-        click.option(
+        seconds(
             "--ready-timeout",
-            type=click.FloatRange(min=1),
-            callback=finite,
-            default=900.0,
-            show_default=default,
-            help="Seconds that a started replica may take to become Ready",
+            "Seconds that a started replica may take to become Ready",
+            900.0,
+            least=1,
+            shown=shown,
         ),
-        click.option(
+        seconds(
             "--unreachable-timeout",
-            type=click.FloatRange(min=0),
-            callback=finite,
-            default=300.0,
-            show_default=default,
-            help="Seconds that an API may be away before the run stops",
+            "Seconds that an API may be away before the run stops",
+            300.0,
+            shown=shown,
         ),
         click.option(
             "--health-command",

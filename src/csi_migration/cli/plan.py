@@ -17,14 +17,7 @@ from csi_migration.model.errors import ExitCode
 @options.places
 @options.statefulset
 @options.accepting
-@click.option(
-    "--soak-seconds",
-    type=click.FloatRange(min=0),
-    callback=options.finite,
-    default=30.0,
-    show_default=True,
-    help="As for all; part of the estimate",
-)
+@options.seconds("--soak-seconds", "As for all; part of the estimate", options.SOAK_SECONDS)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

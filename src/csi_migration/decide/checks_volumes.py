@@ -159,8 +159,10 @@ def volume_paths(snapshot: Snapshot) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem(subject, str(error), "Repair the volume first.")
             continue
-        users = by_path[path] | by_path.get(_located(snapshot, claim) or path, set())
-        users = users.union(*(by_disk.get(id_, ()) for id_ in _ids(snapshot, claim)))
+        users = by_path[path].union(
+            by_path.get(_located(snapshot, claim) or path, ()),
+            *(by_disk.get(id_, ()) for id_ in _ids(snapshot, claim)),
+        )
         others = sorted(users - {subject})
         if others:
             yield Problem(

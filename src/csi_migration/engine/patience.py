@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from csi_migration.engine.observe import Observer
-from csi_migration.engine.run import Rest
+from csi_migration.engine.run import Rest, rest_as_asked
 from csi_migration.kube import Client, Event, Gone, KubernetesError, Resource, resources
 from csi_migration.model.objects import resource_version_of
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
@@ -28,7 +28,6 @@ ROUND_SECONDS = 1.0
 # A claim that does not bind is touched as often as this.
 _BINDING_ROUND_SECONDS = 0.4
 _SHORTEST_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 5.0
 
 _QUESTIONS = {
     Wait.DETACHED: Look.ATTACHMENTS,
@@ -67,8 +66,7 @@ def until_changed(client: Client, seen: Sighting, seconds: float, pause: float) 
         except Gone:
             return _changed_from_now(client, seen, seconds)
     except KubernetesError as error:
-        asked = getattr(error, "retry_after", None) or 0.0
-        time.sleep(min(max(pause, asked), _LONGEST_PAUSE_SECONDS))
+        rest_as_asked(error, pause)
         return True
 
 

@@ -254,7 +254,7 @@ class Run:
             except (*TRANSIENT, Conflict, MaybeApplied) as error:
                 timeout = self.options.unreachable_timeout
                 wait = wait or self.waiter(replica, "unreachable", timeout)
-                wait.pause(said(error), partial(_as_asked, error))
+                wait.pause(said(error), partial(rest_as_asked, error))
 
     def stop_if_asked(self) -> None:
         """End the run here if somebody asked for it.
@@ -266,10 +266,10 @@ class Run:
             raise Stopped("Stopped at a safe point, as asked.")
 
 
-def _as_asked(error: ToolError, pause: float) -> None:
-    """Rest for as long as a busy server asks, within reason."""
-    asked = getattr(error, "retry_after", None) or 0.0
-    time.sleep(max(pause, min(asked, _LONGEST_REST_SECONDS)))
+def rest_as_asked(error: ToolError, pause: float) -> None:
+    """Rest for `pause` seconds, or as long as a busy server asks for, within reason."""
+    asked: float = getattr(error, "retry_after", None) or 0.0
+    time.sleep(min(max(pause, asked), _LONGEST_REST_SECONDS))
 
 
 class Waiter:

@@ -13,7 +13,7 @@ from csi_migration.engine.actions import Actor
 from csi_migration.engine.companions import OthersNeedTheSet
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.observe import Observer
-from csi_migration.engine.run import TRANSIENT, Run, closing, said
+from csi_migration.engine.run import TRANSIENT, Run, closing, rest_as_asked, said
 from csi_migration.engine.waits import Waits
 from csi_migration.engine.ways_out import way_out
 from csi_migration.journal.errors import JournalBroken
@@ -68,7 +68,6 @@ _VOLUME_DELETIONS = (Action.DELETE_VOLUME, Action.DELETE_CSI_VOLUME)
 _MOST_TRIES = 60
 _TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
 _PAUSE_GROWTH = 1.5
 
 
@@ -375,8 +374,7 @@ class Swap:
         if self._tries[act] == _TELLING_TRIES:
             self._run.tell(Notice("warning", self._last_refusal, self.replica.pod))
         growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
-        asked: float = getattr(error, "retry_after", None) or 0.0
-        time.sleep(min(max(growing, asked), _LONGEST_PAUSE_SECONDS))
+        rest_as_asked(error, growing)
 
     def _waited(self) -> None:
         waited = self._waits.current

@@ -315,7 +315,7 @@ def _path(at: str, root: str, nodes: dict[str, dict[str, Any]]) -> str:
                 entity=f"Folder:{at}",
             )
         names.insert(0, nodes[at]["name"])
-        at = moid(nodes[at].get("parent"))
+        at = moid(nodes[at]["parent"])
     return "/" + "/".join(names)
 
 
