@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from lab import cluster
 from lab.layout import Layout
 from lab.manifests import Workload
+from lab.situation import situation
 
 # The kit asserts too; pytest shows what failed only in modules that it has rewritten.
 pytest.register_assert_rewrite(
@@ -47,6 +48,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _fixtures(item: pytest.Item) -> list[str]:
     return getattr(item, "fixturenames", [])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beside a failure, how the test's namespace stood: by the next look it is cleaned up."""
+    report = yield
+    found = getattr(item, "funcargs", {})
+    if call.when == "call" and report.failed and {"lab", "namespace"} <= found.keys():
+        name = found["namespace"]
+        report.sections.append((f"namespace {name}", situation(found["lab"].cluster(), name)))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -42,7 +42,7 @@ def test_a_pod_that_is_drained_in_a_window_gets_its_controller_back_first(
     with begun(made, *QUICK, "--window", window) as tool:
         with pod_leaving(made, tool), drained(made, "web-0") as before:
             # The pod in hand is still on its way out: nothing waits for it.
-            until("web-0 made again", lambda: is_back(made, "web-0", before), seconds=60)
+            until("web-0 made again", lambda: is_back(made, "web-0", before))
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     assert VANISHED in told(run)
@@ -58,7 +58,7 @@ def test_a_pod_that_is_drained_in_mid_swap_comes_back_when_the_claims_are_whole(
         with claim_leaving(made, tool), drained(made, "web-0") as before:
             until("web-0 gone", lambda: "web-0" not in made.pods())
             assert uid(made, "StatefulSet", "web") == ""
-        until("web-0 made again", lambda: is_back(made, "web-0", before), seconds=60)
+        until("web-0 made again", lambda: is_back(made, "web-0", before))
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     made.assert_migrated()
@@ -72,7 +72,7 @@ def test_a_pod_that_vanishes_between_two_swaps_of_one_window_comes_back(
     with started(made, "--soak-seconds", soak, "--window", "run") as tool:
         await_words(tool, "web-1 create-pod: done")
         with drained(made, "web-0") as before:
-            until("web-0 made again", lambda: is_back(made, "web-0", before), seconds=60)
+            until("web-0 made again", lambda: is_back(made, "web-0", before))
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     made.assert_migrated()
@@ -153,7 +153,7 @@ def test_an_eviction_that_the_budget_allows_gets_the_controller_back_first(
         with pod_leaving(made, tool):
             before = uid(made, "Pod", "web-0")
             until("evicted", lambda: evict(made, "web-0") == HTTPStatus.CREATED)
-            until("web-0 made again", lambda: is_back(made, "web-0", before), seconds=60)
+            until("web-0 made again", lambda: is_back(made, "web-0", before))
         run = finish(tool)
     assert run.exit_code == 0, str(run)
     assert VANISHED in told(run)

@@ -59,7 +59,7 @@ def test_a_loop_that_applies_the_old_set_stops_the_run(trial: StartTrial, window
             run = finish(tool)
         foreign = uid(made, "StatefulSet", "web")
         assert_needs_person(made, run, line, foreign, "--cascade=orphan")
-    until("both Ready under the foreign set", made.ready, seconds=60)
+    until("both Ready under the foreign set", made.ready)
     refused = made.resume()
     assert refused.exit_code == 6, str(refused)
     assert foreign in told(refused)
@@ -75,14 +75,14 @@ def test_a_set_that_comes_back_while_claims_are_missing_is_said_with_all_it_made
         line = mark(made)
         with standing_still(tool):
             foreign = applied(made)["metadata"]["uid"]
-            until("a pod and a claim", lambda: all(made_by_it(made)), seconds=60)
+            until("a pod and a claim", lambda: all(made_by_it(made)))
         run = finish(tool)
         claim, _ = made_by_it(made)
         assert_needs_person(made, run, line, foreign, f"claim data-web-0 (uid {claim})")
         orphan_the_set(made)
         made.cluster.delete("Pod", "web-0", made.workload.namespace)
         made.cluster.delete("PersistentVolumeClaim", "data-web-0", made.workload.namespace)
-        until("both gone", lambda: not any(made_by_it(made)), seconds=60)
+        until("both gone", lambda: not any(made_by_it(made)))
     bring_to("rollback", made)
 
 
@@ -107,7 +107,7 @@ def test_a_set_that_is_scaled_between_two_swaps_stops_the_run(
     assert "web-0: Ready, in-tree" in told(run)
     assert_nothing_lost(made)
     scale(made, 2)
-    until("two Ready again", made.ready, seconds=60)
+    until("two Ready again", made.ready)
     bring_to("resume", made)
 
 

@@ -92,7 +92,7 @@ def await_lines(tool: Running, count: int) -> None:
         text = os.pread(tool.stderr.fileno(), 1 << 22, 0)
         return text.count(b"\n") >= count or tool.process.poll() is not None
 
-    until(f"{count} lines", seen, seconds=120)
+    until(f"{count} lines", seen)
 
 
 def inventory(trial: Trial) -> dict[tuple[str, str], str]:

@@ -56,8 +56,8 @@ class Readme:
                 for command in self.commands(step):
                     kubectl.run(_filled_in(command, pod, row))
             if step == 5:
-                until(f"{pod} Ready", lambda: pod_ready(trial.pods().get(pod)), seconds=120)
-        until("the set counts its replicas", lambda: _counted(trial), seconds=120)
+                until(f"{pod} Ready", lambda: pod_ready(trial.pods().get(pod)))
+        until("the set counts its replicas", lambda: _counted(trial))
 
 
 class Kubectl:
@@ -93,7 +93,6 @@ class Kubectl:
             until(
                 "claim Bound",
                 lambda: self._cluster.get(*where)["status"]["phase"] == "Bound",
-                seconds=120,
             )
 
     def _delete(self, namespace: str, words: list[str]) -> None:
@@ -106,13 +105,12 @@ class Kubectl:
         until(
             f"{kind} {name} gone",
             lambda: self._cluster.find(_KINDS[kind], name, namespace) is None,
-            seconds=120,
         )
 
     def _get(self, _: str, words: list[str]) -> None:
         """Look until what the README waits for is seen."""
         if words == ["volumeattachments"]:
-            until("disks detached", lambda: not self._attached(), seconds=120)
+            until("disks detached", lambda: not self._attached())
             return
         kind, name, *query = words
         assert (kind, query) == ("pv", ["-o", "jsonpath={.metadata.finalizers}"])

@@ -85,7 +85,7 @@ def created(body: Object, *, ready: Callable[[Trial], bool] | None = None) -> Pl
         made.cluster.create(placed)
         try:
             if ready:
-                until(f"{kind} {name} as it should be", lambda: ready(made), seconds=30)
+                until(f"{kind} {name} as it should be", lambda: ready(made))
             yield
         finally:
             with suppress_not_found():

@@ -129,7 +129,7 @@ class Scene:
     def running_pod(self, name: str, node: str = "node-1") -> None:
         """A pod that writes records to the claim, and is Ready."""
         self.pod(name, node)
-        until(f"pod {name} Ready", lambda: self.ready(name), seconds=60)
+        until(f"pod {name} Ready", lambda: self.ready(name))
 
     def old(self, policy: str = "Retain") -> Old:
         """An in-tree volume with its claim Bound, that the driver has registered."""
@@ -152,7 +152,6 @@ class Scene:
         until(
             f"{kind} {name} gone",
             lambda: self.cluster.find(kind, name, namespace) is None,
-            seconds=60,
         )
 
     def delete_old(self, volume: str) -> None:
@@ -163,7 +162,7 @@ class Scene:
     def delete_pod(self, name: str, volume: str) -> None:
         """Delete the pod, and wait until its volume is detached."""
         self.delete("Pod", name)
-        until(f"{volume} detached", lambda: not self.attachments(volume), seconds=60)
+        until(f"{volume} detached", lambda: not self.attachments(volume))
 
     # What there is to see.
 

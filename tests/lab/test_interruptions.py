@@ -182,7 +182,7 @@ def test_a_run_gives_the_replica_back_when_vcenter_stays_away(
             run = finish(tool)
     assert run.exit_code == 5, str(run)
     assert "web-1 was not migrated; it runs again on its in-tree volumes" in told(run)
-    until("both replicas Ready", made.ready, seconds=60)
+    until("both replicas Ready", made.ready)
     made.assert_untouched()
     assert policies(made) == {"Delete"}
 
@@ -221,7 +221,7 @@ def test_a_disk_that_cannot_be_registered_gives_the_replica_back(
     assert run.exit_code not in (0, 1), str(run)
     assert "Datastore.FileManagement" in told(run)
     assert "web-1 was not migrated; it runs again on its in-tree volumes" in told(run)
-    until("both replicas Ready", made.ready, seconds=60)
+    until("both replicas Ready", made.ready)
     made.assert_untouched()
     assert made.statefulset()["status"]["replicas"] == 2
     assert policies(made) == {"Delete"}

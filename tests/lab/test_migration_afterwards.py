@@ -37,7 +37,7 @@ class TestAfterwards(
             claim = trial.cluster.get(CLAIM, name, namespace)
             return bool(claim["status"]["capacity"] == {"storage": "96Mi"})
 
-        until("the claim's new capacity", expanded, seconds=120)
+        until("the claim's new capacity", expanded)
         assert migration.disks()[name].config.capacityInMB == 96
 
     def test_a_scale_up_gets_a_csi_volume(self, migration: Migration) -> None:

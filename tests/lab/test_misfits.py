@@ -68,13 +68,13 @@ def half_rolled_out(made: Trial) -> Iterator[None]:
         SET, "web", {"spec": {"updateStrategy": strategy, "template": template}}, _space(made)
     )
     try:
-        until("half rolled out", lambda: _updated(made) == 1 and made.ready(), seconds=90)
+        until("half rolled out", lambda: _updated(made) == 1 and made.ready())
         yield
     finally:
         back = {"metadata": {"annotations": {"rolled": None}}}
         made.cluster.patch(SET, "web", _WHOLE, _space(made))
         made.cluster.patch(SET, "web", {"spec": {"template": back}}, _space(made))
-        until("rolled back", lambda: _is_at_rest(made), seconds=90)
+        until("rolled back", lambda: _is_at_rest(made))
 
 
 def _space(made: Trial) -> str:
@@ -136,7 +136,7 @@ def debugged(made: Trial) -> Iterator[None]:
         yield
     finally:
         made.cluster.delete(POD, "web-1", _space(made))
-        until("a pod without it", lambda: _is_another(made, before) and made.ready(), seconds=90)
+        until("a pod without it", lambda: _is_another(made, before) and made.ready())
 
 
 def _is_another(made: Trial, uid: str) -> bool:

@@ -59,7 +59,7 @@ class Scene:
 
     def settled(self) -> Raw:
         """The set once its controller has nothing more to write."""
-        until("the set's status", lambda: _is_settled(self.live()), seconds=60)
+        until("the set's status", lambda: _is_settled(self.live()))
         return self.live()
 
     def made_again(self) -> tuple[Raw, Raw]:

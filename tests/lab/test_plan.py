@@ -82,7 +82,7 @@ def test_a_saved_plan_is_begun_while_nothing_has_moved(trial: StartTrial, tmp_pa
     assert file.stat().st_mode & 0o777 == 0o600
 
     made.cluster.delete("Pod", "web-0", namespace)  # a restart changes nothing of weight
-    until("web-0 Ready again", made.ready, seconds=90)
+    until("web-0 Ready again", made.ready)
     label = {"metadata": {"labels": {"team": "other"}}}
     made.cluster.patch("PersistentVolumeClaim", "data-web-1", label, namespace)
     before = footprint(made.cluster, namespace)

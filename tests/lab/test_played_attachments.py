@@ -47,7 +47,7 @@ def let_go(scene: Scene, old: Old) -> None:
     assert others != status["volumesInUse"]
     patch = {"status": {"volumesInUse": others}}
     scene.cluster.patch("Node", "node-1", patch, subresource="status")
-    until("the old volume gone", lambda: scene.phase(old.volume) == "", seconds=60)
+    until("the old volume gone", lambda: scene.phase(old.volume) == "")
     until("CNS has let go", lambda: not scene.registered(old.disk_id))
 
 
@@ -67,7 +67,7 @@ def test_on_the_same_node_the_disk_is_pulled_from_under_the_new_pod(scene: Scene
     until("the detach's failure", lambda: "not found in QueryVolume" in detach_error(scene, volume))
     scene.full_sync()
     scene.full_sync()
-    until("the new volume detached", lambda: not scene.attachments(volume), seconds=60)
+    until("the new volume detached", lambda: not scene.attachments(volume))
 
 
 def detach_error(scene: Scene, volume: str) -> str:
@@ -80,10 +80,10 @@ def test_on_another_node_the_disk_is_not_attached(scene: Scene) -> None:
         until("the refusal", lambda: "failed to attach disk" in scene.refusal(volume))
         assert scene.attached(old.volume)
         let_go(scene, old)
-        until("another refusal", lambda: "CnsNotRegistered" in scene.refusal(volume), seconds=60)
+        until("another refusal", lambda: "CnsNotRegistered" in scene.refusal(volume))
         assert not scene.attached(volume)
         assert scene.writers(old.path) == [old.volume]
     scene.full_sync()
     scene.full_sync()
-    until("pod new Ready", lambda: scene.ready("new"), seconds=90)
+    until("pod new Ready", lambda: scene.ready("new"))
     assert scene.noted("second-writers") == []

@@ -64,7 +64,7 @@ def test_an_empty_disk_in_place_of_the_old_one_is_reported(writer: Trial) -> Non
     acknowledged = len(disk.read_text().splitlines())
     disk.write_text("")
     scale(writer, 1)
-    until("Ready", writer.ready, seconds=60)
+    until("Ready", writer.ready)
     assert writer.report().records_lost == acknowledged
 
 
@@ -73,13 +73,13 @@ def test_a_corrupt_record_is_reported_and_keeps_the_pod_from_its_start(writer: T
     whole = disk.read_bytes()
     disk.write_bytes(whole.replace(b" node-", b" Node-", 1))
     scale(writer, 1)
-    until("the refusal", lambda: waiting_for(writer, "web-0") == "VolumeCorrupt", seconds=60)
+    until("the refusal", lambda: waiting_for(writer, "web-0") == "VolumeCorrupt")
     report = writer.report()
     assert not writer.ready()
     assert report.broken_starts >= 1
     assert report.claims[0].judgement.corrupt == 1
     disk.write_bytes(whole)
-    until("Ready", writer.ready, seconds=60)
+    until("Ready", writer.ready)
 
 
 def test_a_second_writer_is_kept_out_and_reported(writer: Trial) -> None:
@@ -95,7 +95,7 @@ def test_a_second_writer_is_kept_out_and_reported(writer: Trial) -> None:
         },
     }
     cluster.create(second)
-    until("the refusal", lambda: waiting_for(writer, "second") == "VolumeLocked", seconds=60)
+    until("the refusal", lambda: waiting_for(writer, "second") == "VolumeLocked")
     assert not lab_workload.pod_ready(cluster.get("Pod", "second", namespace))
     assert writer.ready()
     report = writer.report()

@@ -31,7 +31,7 @@ def test_a_new_volume_made_before_the_old_is_deleted_ends_up_unregistered(scene:
     assert not scene.registered(old.disk_id)
     scene.full_sync()
     assert scene.registered(old.disk_id)
-    until("pod Ready", lambda: scene.ready("writer"), seconds=60)
+    until("pod Ready", lambda: scene.ready("writer"))
     assert scene.attached(volume)
 
 

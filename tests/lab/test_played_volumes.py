@@ -165,7 +165,7 @@ def test_a_claim_of_the_intree_class_gets_an_intree_volume_made_by_the_driver(sc
     claim = manifests.claim(Workload(scene.namespace, mebibytes=8), CLAIM, "")
     del claim["spec"]["volumeName"], claim["metadata"]["annotations"]
     scene.create(claim)
-    until("the claim Bound", lambda: bound(scene, CLAIM), seconds=60)
+    until("the claim Bound", lambda: bound(scene, CLAIM))
     made = scene.cluster.get("PersistentVolumeClaim", CLAIM, scene.namespace)
     volume = scene.cluster.get("PersistentVolume", made["spec"]["volumeName"])
     path = volume["spec"]["vsphereVolume"]["volumePath"]

@@ -28,9 +28,9 @@ def shared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial
 def test_a_replica_that_is_not_ready_blocks(shared: Trial, tmp_path: Path) -> None:
     with no_room_on_nodes(shared):
         shared.cluster.delete("Pod", "web-0", shared.workload.namespace)
-        until("web-0 waits for a node", lambda: pending(shared, "web-0"), seconds=60)
+        until("web-0 waits for a node", lambda: pending(shared, "web-0"))
         assert_refused(shared, tmp_path / "work", [], 3, "pod/web-0: it is not Ready")
-    until("web-0 Ready again", shared.ready, seconds=60)
+    until("web-0 Ready again", shared.ready)
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def set_budget(trial: Trial, max_unavailable: int) -> None:
         status = trial.cluster.get(kind, name, namespace).get("status", {})
         return bool(status.get("disruptionsAllowed") == max_unavailable)
 
-    until(f"room for {max_unavailable}", counted, seconds=60)
+    until(f"room for {max_unavailable}", counted)
 
 
 @pytest.mark.parametrize("event", ["whenDeleted", "whenScaled"])
@@ -91,7 +91,7 @@ def test_claims_that_go_with_the_set_block(shared: Trial, tmp_path: Path, event:
         assert_refused(shared, tmp_path / "work", [], 3, says)
     finally:
         set_retention(shared, keep)
-        until("claims without owners", lambda: not owned_claims(shared), seconds=60)
+        until("claims without owners", lambda: not owned_claims(shared))
 
 
 def set_retention(trial: Trial, policy: dict[str, str]) -> None:

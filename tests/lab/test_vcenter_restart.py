@@ -57,7 +57,7 @@ def test_a_pod_that_moves_while_vcenter_is_away_waits_for_it(lab: Lab, scene: Sc
         until("a failed detach", lambda: bool(scene.refusal(old.volume, "detachError")))
         time.sleep(AWAY_SECONDS)
         assert not scene.ready("writer")
-    until("the pod on node-2 Ready", lambda: scene.ready("writer"), seconds=60)
+    until("the pod on node-2 Ready", lambda: scene.ready("writer"))
     assert scene.attached(old.volume)
     assert_no_alarm(scene)
 

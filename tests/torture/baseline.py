@@ -71,5 +71,5 @@ def _quiet(patient: Patient) -> State:
             last, since = now, time.monotonic()
         return time.monotonic() - since > _QUIET_SECONDS
 
-    until("a quiet namespace", is_quiet, seconds=60)
+    until("a quiet namespace", is_quiet)
     return last
