@@ -95,7 +95,7 @@ class Cluster:
         self._pool = urllib3.PoolManager(
             maxsize=16,
             retries=False,
-            timeout=urllib3.Timeout(connect=2, read=30),
+            timeout=urllib3.Timeout(connect=30, read=30),
             ssl_context=_tls(cluster, content["users"][0]["user"]),
         )
 

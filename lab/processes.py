@@ -18,7 +18,7 @@ from pathlib import Path
 
 import urllib3
 
-from lab.waiting import PATIENCE
+from lab.waiting import PATIENCE, until
 
 POLL_SECONDS = 0.05
 # Outgoing connections have 32768 and above (net.ipv4.ip_local_port_range).
@@ -102,6 +102,8 @@ def stop(parts: Sequence[Part], grace_seconds: float = 5) -> None:
         time.sleep(POLL_SECONDS)
     for part in parts:
         _signal(part, signal.SIGKILL)
+    # Whoever takes its place needs its ports.
+    until("the end of all", lambda: not any(part.alive for part in parts))
 
 
 def _signal(part: Part, number: int) -> None:

@@ -12,6 +12,7 @@ from typing import Self
 import urllib3
 
 from lab.client import ApiError, Cluster, Object
+from lab.waiting import PATIENCE
 from lab.workload import pod_ready
 
 
@@ -56,7 +57,7 @@ class Observer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._listed.wait(10):
+        if not self._listed.wait(PATIENCE):
             raise TimeoutError(f"the pods of {self._namespace} could not be listed")
         return self
 

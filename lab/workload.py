@@ -36,7 +36,7 @@ def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> No
     cluster.create(manifests.statefulset(workload))
     until(f"{workload.name} Ready", lambda: ready(cluster, workload))
     # They count after minReadySeconds only, and when their controller has seen it.
-    until(f"{workload.name} available", lambda: _available(cluster, workload))
+    until(f"{workload.name} available", lambda: available(cluster, workload))
     if workload.origin == "dynamic":
         _set_reclaim_policy(cluster, workload)
 
@@ -53,7 +53,9 @@ def clear(layout: Layout, cluster: Cluster, namespace: str) -> None:
             _delete_all(cluster, kind, namespace)
         _delete_volumes(cluster, namespace)
     shutil.rmtree(layout.evidence / "records" / namespace, ignore_errors=True)
-    cluster.delete("Namespace", namespace)
+    # Another workload of the same namespace may have been cleared before.
+    with suppress_not_found():
+        cluster.delete("Namespace", namespace)
 
 
 def ready(cluster: Cluster, workload: Workload) -> bool:
@@ -62,9 +64,18 @@ def ready(cluster: Cluster, workload: Workload) -> bool:
     return all(pod_ready(pods.get(name)) for name in workload.pod_names)
 
 
-def _available(cluster: Cluster, workload: Workload) -> bool:
+def available(cluster: Cluster, workload: Workload) -> bool:
+    """Whether controllers count every replica: the set's as available, the budgets' as healthy."""
     status = cluster.get("StatefulSet", workload.name, workload.namespace).get("status", {})
-    return bool(status.get("availableReplicas", 0) == workload.replicas)
+    budgets = cluster.list("PodDisruptionBudget", workload.namespace)
+    counted = status.get("availableReplicas", 0) == workload.replicas
+    return bool(counted and all(map(_is_met, budgets)))
+
+
+def _is_met(budget: Object) -> bool:
+    status = budget.get("status", {})
+    seen = status.get("observedGeneration") == budget["metadata"]["generation"]
+    return bool(seen and status.get("currentHealthy") == status.get("expectedPods"))
 
 
 def pod_ready(pod: Object | None) -> bool:

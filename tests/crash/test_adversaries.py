@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,20 @@ from tests.lab.adversarykit import (
     drained,
     evict,
     pod_leaving,
+    standing_still,
     uid,
 )
-from tests.lab.interruptkit import QUICK, await_words, begun, bring_to, paused, started, stopped
+from tests.lab.interruptkit import (
+    PROVISIONER,
+    QUICK,
+    await_words,
+    begun,
+    bring_to,
+    held,
+    paused,
+    started,
+    stopped,
+)
 from tests.lab.labkit import Lab, Trial, finish
 from tests.lab.refusalkit import told
 
@@ -71,7 +83,10 @@ def test_a_pod_that_vanishes_between_two_swaps_of_one_window_comes_back(
     made = trial(replicas=2)
     with started(made, "--soak-seconds", soak, "--window", "run") as tool:
         await_words(tool, "web-1 create-pod: done")
-        with drained(made, "web-0") as before:
+        with ExitStack() as drain:
+            with standing_still(tool):
+                before = drain.enter_context(drained(made, "web-0"))
+                until("web-0 gone", lambda: "web-0" not in made.pods())
             until("web-0 made again", lambda: is_back(made, "web-0", before))
         run = finish(tool)
     assert run.exit_code == 0, str(run)
@@ -83,12 +98,13 @@ def test_a_swap_that_was_killed_is_ended_before_a_pod_that_vanished_meanwhile_is
     lab: Lab, trial: StartTrial, window: str, end: str
 ) -> None:
     made = trial(replicas=2)
-    with started(made, *QUICK, "--window", window) as tool:
-        await_words(tool, "web-0 delete-pod: done")
-        with paused(lab, "syncer-user"):
-            await_words(tool, "CNS still has disk")
-            tool.process.kill()
-            tool.process.wait()
+    with begun(made, *QUICK, "--window", window) as tool, ExitStack() as hung:
+        with held(made, "Pod", "web-0"):
+            await_words(tool, "web-0 pod-gone: waiting")
+            hung.enter_context(paused(lab, "syncer-user"))
+        await_words(tool, "CNS still has disk")
+        tool.process.kill()
+        tool.process.wait()
     made.cluster.delete("Pod", "web-1", made.workload.namespace)
     until("web-1 gone", lambda: "web-1" not in made.pods())
     bring_to(end, made)
@@ -112,16 +128,19 @@ def test_the_pod_in_hand_is_made_again_when_somebody_deletes_it(
 
 @WINDOWS
 def test_a_replica_that_is_replaced_in_its_soak_is_held_anew(
-    trial: StartTrial, window: str
+    trial: StartTrial, tmp_path: Path, window: str
 ) -> None:
     made = trial(replicas=1)
-    with started(made, "--soak-seconds", "2", "--window", window) as tool:
+    healthy = tmp_path / "healthy"
+    command = ("--health-command", f"test -e {healthy}")
+    with started(made, *QUICK, *command, "--window", window) as tool:
         await_words(tool, "web-0 soak: waiting")
         before = uid(made, "Pod", "web-0")
         made.cluster.delete("Pod", "web-0", made.workload.namespace)
+        await_words(tool, "holding anew")
+        healthy.touch()
         run = finish(tool)
     assert run.exit_code == 0, str(run)
-    assert "holding anew" in told(run)
     assert uid(made, "Pod", "web-0") != before
     made.assert_migrated()
 
@@ -186,10 +205,13 @@ def test_a_controller_manager_that_is_down_in_a_window_is_waited_for(
     made = trial(replicas=2)
     with begun(made, *QUICK) as tool:
         with ExitStack() as down:
-            with pod_leaving(made, tool):
+            # A pod that its kubelet has ended is detached even while a finalizer holds it.
+            with paused(lab, "kubelet-user"):
+                lab.resume(PROVISIONER)
+                await_words(tool, "web-1 pod-gone: waiting")
                 down.enter_context(stopped(lab, "kube-controller-manager-user"))
             # Only the controller-manager asks for the detachment.
-            await_words(tool, "web-1 detached: waiting", seconds=30)
+            await_words(tool, "web-1 detached: waiting")
             assert uid(made, "PersistentVolumeClaim", "data-web-1")
         run = finish(tool)
     assert run.exit_code == 0, str(run)
@@ -200,9 +222,10 @@ def test_a_volume_whose_event_the_syncer_missed_is_registered_by_full_syncs(
     lab: Lab, trial: StartTrial
 ) -> None:
     made = trial(replicas=1, origin="by-path")
-    with started(made, *QUICK) as tool:
-        await_words(tool, "web-0 delete-pod: done")
-        with stopped(lab, "syncer-user"):
+    with begun(made, *QUICK) as tool:
+        with ExitStack() as down:
+            with pod_leaving(made, tool):
+                down.enter_context(stopped(lab, "syncer-user"))
             await_words(tool, "CNS does not know disk")
         run = finish(tool)
     assert run.exit_code == 0, str(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab import manifests
@@ -95,10 +97,11 @@ def made_by_it(made: Trial) -> tuple[str, str]:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_set_that_is_scaled_between_two_swaps_stops_the_run(
-    trial: StartTrial, replicas: int
+    trial: StartTrial, tmp_path: Path, replicas: int
 ) -> None:
     made = trial(replicas=2)
-    with started(made, "--soak-seconds", "3") as tool:
+    healthy = tmp_path / "healthy"
+    with started(made, *QUICK, "--health-command", f"test -e {healthy}") as tool:
         await_words(tool, "web-1 soak: waiting")
         scale(made, replicas)
         run = finish(tool)
@@ -108,6 +111,7 @@ def test_a_set_that_is_scaled_between_two_swaps_stops_the_run(
     assert_nothing_lost(made)
     scale(made, 2)
     until("two Ready again", made.ready)
+    healthy.touch()
     bring_to("resume", made)
 
 

@@ -71,6 +71,7 @@ def test_a_killed_run_loses_nothing(trial: StartTrial, moment: Moment) -> None:
     made = trial(replicas=2, namespace=moment.namespace, origin=moment.origin)
     before = inventory(made)
     with started(made, *QUICK, "--window", moment.window) as tool:
+        await_words(tool, "; backup in")
         await_lines(tool, moment.line)
         time.sleep(moment.seconds_later)
         tool.process.kill()

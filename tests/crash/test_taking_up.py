@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartTrial
-from tests.lab.interruptkit import QUICK, await_words, begun, held, paused, started
+from tests.lab.adversarykit import pod_leaving
+from tests.lab.interruptkit import QUICK, await_words, begun, held, paused
 from tests.lab.labkit import Lab, Running, Trial, finish
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
@@ -98,9 +99,10 @@ def test_what_was_accepted_stays_accepted_for_who_takes_the_migration_up(
 ) -> None:
     made = trial(replicas=2)
     accepted = ("--accept", "classes", "--accept", "volumes-class")
-    with started(made, *QUICK, "--intree-storageclass", "never-there", *accepted) as tool:
-        await_words(tool, "web-1 create-pod: done")
-        tool.process.terminate()
+    with begun(made, *QUICK, "--intree-storageclass", "never-there", *accepted) as tool:
+        with pod_leaving(made, tool):
+            tool.process.terminate()
+            await_words(tool, "Stopping at the next safe point")
         stopped = finish(tool)
     assert stopped.exit_code == 5, str(stopped)
     run = made.resume()

@@ -15,7 +15,7 @@ from typing import Any
 from lab.client import Object
 from lab.waiting import until
 from tests.fuzz import draw
-from tests.fuzz.misfeatures import TABLE, Misfeature, not_ready, settled
+from tests.fuzz.misfeatures import ROLL_OUTS, TABLE, Misfeature, not_ready, settled
 from tests.lab.every_migration import EveryMigration
 from tests.lab.labkit import Lab, ToolRun, Trial
 from tests.lab.migration import Migration, migrate
@@ -77,10 +77,18 @@ def _try(lab: Lab, folder: Path, outcome: Outcome) -> None:
     outcome.manifest = workload.manifest or {}
     with Trial(lab, workload, "user", folder / workload.namespace) as trial, ExitStack() as stack:
         until("all available", lambda: settled(trial))
-        # Others wait for what a set without a Ready pod does not do.
-        for each in sorted(planted, key=lambda one: one.planter is not_ready):
+        for each in sorted(planted, key=_turn):
             stack.enter_context(each.planter(trial, rng))
         _judge(trial, outcome, planted)
+
+
+def _turn(planted: Misfeature) -> int:
+    """A roll-out ends only while nothing else is wrong; other things wait for what a set without
+    a Ready pod does not do.
+    """
+    if planted.planter in ROLL_OUTS:
+        return 0
+    return 2 if planted.planter is not_ready else 1
 
 
 def _judge(trial: Trial, outcome: Outcome, planted: list[Misfeature]) -> None:

@@ -182,7 +182,7 @@ def _half_rolled_out(trial: Trial, _: Random) -> Iterator[None]:
     name, space = trial.workload.name, trial.workload.namespace
     trial.cluster.patch(SET, name, {"spec": {"updateStrategy": rolling}}, space)
     _retemplated(trial)
-    until("a second revision", lambda: _is_split(trial), seconds=90)
+    until("a second revision", lambda: _is_split(trial))
     yield
 
 
@@ -193,8 +193,11 @@ def _old_pods(trial: Trial, _: Random) -> Iterator[None]:
     on_delete: Object = {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}
     trial.cluster.patch(SET, name, {"spec": on_delete}, space)
     _retemplated(trial)
-    until("a second revision", lambda: _is_split(trial), seconds=90)
+    until("a second revision", lambda: _is_split(trial))
     yield
+
+
+ROLL_OUTS = (_half_rolled_out, _old_pods)
 
 
 def settled(trial: Trial) -> bool:

@@ -12,6 +12,7 @@ from lab.client import Cluster, suppress_not_found
 from lab.waiting import until
 from lab.workload import pod_ready
 from tests.lab.labkit import Trial
+from tests.lab.scene import is_registered
 
 _KINDS = {
     "pod": "Pod",
@@ -51,10 +52,18 @@ class Readme:
         claims = [row for row in self.rows if row["pod"] == pod]
         volumes = {row[side] for row in claims for side in ("CSI volume", "in-tree volume")}
         kubectl = Kubectl(trial.cluster, self._directory, volumes)
+        disks = [_disk(trial, row["CSI volume"]) for row in claims]
         for step, each in ((1, [{}]), (2, [{}]), (3, claims), (4, claims), (5, [{}]), (6, [{}])):
             for row in each:
                 for command in self.commands(step):
                     kubectl.run(_filled_in(command, pod, row))
+            if step == 3:
+                # A person is slower than the syncer, whose words would take the disk out of CNS
+                # after the in-tree volume has been registered.
+                until(
+                    "CNS has let go",
+                    lambda: not any(is_registered(trial.lab.facts.vcenter, one) for one in disks),
+                )
             if step == 5:
                 until(f"{pod} Ready", lambda: pod_ready(trial.pods().get(pod)))
         until("the set counts its replicas", lambda: _counted(trial))
@@ -143,6 +152,10 @@ def _filled_in(command: str, pod: str, row: dict[str, str]) -> str:
         if value:
             command = re.sub(rf"\b{placeholder}\b", value, command)
     return command
+
+
+def _disk(trial: Trial, volume: str) -> str:
+    return str(trial.cluster.get("PersistentVolume", volume)["spec"]["csi"]["volumeHandle"])
 
 
 def _counted(trial: Trial) -> bool:

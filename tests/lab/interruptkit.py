@@ -13,6 +13,8 @@ from tests.lab.labkit import Lab, Running, Trial
 
 HOLD = "example.com/hold"
 PROVISIONER = "external-provisioner-user"
+# Its pod's way to a node may take one of the scheduler's minutes (lab/waiting.py).
+LONGEST_SWAP_SECONDS = 300
 QUICK = ("--soak-seconds", "0")
 
 
@@ -25,7 +27,7 @@ def said(tool: Running) -> str:
     return " ".join(text.split())
 
 
-def await_words(tool: Running, words: str, seconds: float = 120) -> None:
+def await_words(tool: Running, words: str, seconds: float = LONGEST_SWAP_SECONDS) -> None:
     """Wait until the tool has said `words`; not longer than it lives."""
 
     def seen() -> bool:

@@ -189,11 +189,13 @@ class Trial:
         return lab_workload.volumes(self.cluster, self.workload)
 
     def scaled(self, replicas: int) -> None:
-        """Scale the set, and wait until all replicas are Ready."""
+        """Scale the set, and wait until all replicas are Ready and counted."""
         name, namespace = self.workload.name, self.workload.namespace
         self.cluster.patch("StatefulSet", name, {"spec": {"replicas": replicas}}, namespace)
         self.workload = replace(self.workload, replicas=replicas)
         until(f"{replicas} replicas Ready", self.ready)
+        counted = f"{replicas} replicas available"
+        until(counted, lambda: lab_workload.available(self.cluster, self.workload))
 
     def assert_migrated(self) -> Report:
         """Every claim on a CSI volume with its own bytes, every replica Ready, nothing lost."""
@@ -264,7 +266,7 @@ class Running:
         self.process.send_signal(number)
 
 
-def finish(running: Running, seconds: float = 300) -> ToolRun:
+def finish(running: Running, seconds: float = 900) -> ToolRun:
     """Wait for the tool's end; it is killed, and the test fails, after `seconds`."""
     try:
         exit_code = running.process.wait(seconds)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab import workload as lab_workload
 from lab.client import Cluster, Object
 from lab.manifests import Workload
 from lab.vcenter import disks
+from lab.waiting import until
 from tests.lab.labkit import Lab, ToolRun, Trial
 from tests.lab.witness import ADDED, DELETED, THERE, Change, Witness
 
@@ -159,8 +161,10 @@ def migrate(trial: Trial, *extra: str, window: str = "replica") -> Migration:
     before = World.of(trial.cluster, namespace)
     with Witness(trial.cluster, namespace) as witness:
         run = trial.migrate("--soak-seconds", "1", "--window", window, *extra)
+        assert run.exit_code == 0, run
+        # A set that came back at the very end has no status yet.
+        until("all counted", lambda: lab_workload.available(trial.cluster, trial.workload))
         after = World.of(trial.cluster, namespace)
-    assert run.exit_code == 0, run
     calls = audit.read_text().splitlines()[heard:]
     return Migration(trial, window, run, before, after, witness, calls)
 

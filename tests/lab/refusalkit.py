@@ -8,18 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.client import Cluster
+from lab.client import Cluster, Object
 from lab.manifests import Workload
 from tests.lab.labkit import Lab, ToolRun, Trial
 
-Footprint = dict[tuple[str, str], tuple[str, str]]
+Footprint = dict[tuple[str, str], Object]
 
 _NAMESPACED = ("StatefulSet", "ControllerRevision", "Pod", "PersistentVolumeClaim", "Lease")
 
 
 def footprint(cluster: Cluster, namespace: str) -> Footprint:
-    """Uid and version of all that a migration could touch, by kind and name.
+    """All that a migration could touch, by kind and name, but for what controllers say of it.
 
+    A status may be counted late; what a tool would change is another part of the object, and
+    the count of a set's specs (`generation`) tells of what was changed and changed back.
     Waits until the lab itself has stopped changing it.
     """
     last: Footprint = {}
@@ -32,13 +34,13 @@ def footprint(cluster: Cluster, namespace: str) -> Footprint:
 def _footprint(cluster: Cluster, namespace: str) -> Footprint:
     found = [(kind, one) for kind in _NAMESPACED for one in cluster.list(kind, namespace)]
     found += [("PersistentVolume", one) for one in cluster.list("PersistentVolume")]
-    return {
-        (kind, one["metadata"]["name"]): (
-            one["metadata"]["uid"],
-            one["metadata"]["resourceVersion"],
-        )
-        for kind, one in found
-    }
+    return {(kind, one["metadata"]["name"]): _without_status(one) for kind, one in found}
+
+
+def _without_status(found: Object) -> Object:
+    noted = ("resourceVersion", "managedFields")
+    metadata = {key: value for key, value in found["metadata"].items() if key not in noted}
+    return {**found, "metadata": metadata, "status": None}
 
 
 def told(run: ToolRun) -> str:

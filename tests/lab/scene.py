@@ -209,9 +209,7 @@ class Scene:
 
     def registered(self, disk_id: str) -> bool:
         """Whether CNS knows the First Class Disk as a volume."""
-        wanted = vim.cns.QueryFilter(volumeIds=[vim.cns.VolumeId(id=disk_id)])  # type: ignore[no-untyped-call]
-        with _cns(self._vcenter) as cns:  # anew: vCenter may have been restarted
-            return any(one.volumeId.id == disk_id for one in cns.Query(wanted).volumes)
+        return is_registered(self._vcenter, disk_id)
 
     def path_of(self, disk_id: str) -> str:
         """The First Class Disk's VMDK. Raises KeyError when there is no such disk."""
@@ -307,6 +305,13 @@ class Scene:
     def _lines(path: Path, word: str) -> list[str]:
         found = path.read_text().splitlines() if path.exists() else []
         return [line for line in found if word in line]
+
+
+def is_registered(vcenter: dict[str, Any], disk_id: str) -> bool:
+    """Whether CNS knows the First Class Disk as a volume."""
+    wanted = vim.cns.QueryFilter(volumeIds=[vim.cns.VolumeId(id=disk_id)])  # type: ignore[no-untyped-call]
+    with _cns(vcenter) as cns:  # anew: vCenter may have been restarted
+        return any(one.volumeId.id == disk_id for one in cns.Query(wanted).volumes)
 
 
 @contextmanager

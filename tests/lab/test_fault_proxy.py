@@ -17,6 +17,7 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim
 
 from lab.client import ApiError, Cluster, Object, suppress_not_found
+from lab.waiting import until
 from tests.lab.labkit import Lab
 from tests.torture import faultproxy
 from tests.torture.case import Strike
@@ -119,7 +120,7 @@ def test_a_kill_comes_at_its_moment(
         answered = bool(create_struck(between, Fault(fault)))
     except urllib3.exceptions.ProtocolError:
         answered = False
-    assert victim.wait(5) == -signal.SIGKILL
+    assert victim.wait(60) == -signal.SIGKILL
     assert is_there(lab) == ("object" in seen)
     assert answered == ("answer" in seen)
 
@@ -128,24 +129,23 @@ def test_a_kill_comes_at_its_moment(
 def test_a_delay_comes_before_or_after_the_write(
     lab: Lab, between: Interposed, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(faultproxy, "DELAY_SECONDS", 1.0)
+    monkeypatch.setattr(faultproxy, "DELAY_SECONDS", 6.0)
     impatient = Cluster(between.kubeconfig)
-    impatient._pool.connection_pool_kw["timeout"] = urllib3.Timeout(0.5)
+    impatient._pool.connection_pool_kw["timeout"] = urllib3.Timeout(connect=10, read=2)
     between.meter = Meter(Strike(kind="w", number=1, fault=Fault(fault)))
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         impatient.create(LEASE)
     assert is_there(lab) == (fault == "delay")
-    time.sleep(1)
-    assert is_there(lab)
+    until("the write", lambda: is_there(lab))
 
 
 def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
         client = Cluster(between.kubeconfig)
         begun = time.monotonic()
-        with closing(client.watch("Namespace", seconds=6)) as events:  # type: ignore[type-var]
+        with closing(client.watch("Namespace", seconds=60)) as events:  # type: ignore[type-var]
             assert next(events)["type"] == "ADDED"
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 50
 
 
 def test_a_watch_is_answered_when_it_begins(

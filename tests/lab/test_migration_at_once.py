@@ -154,7 +154,7 @@ def test_one_that_is_stuck_does_not_hold_up_the_other(trial: StartTrial) -> None
             await_words(tool, "web-2 create-pod")
         run = finish(tool)
     assert run.exit_code in (0, 5), str(run)
-    resumed = made.resume()
+    resumed = made.resume("--ready-timeout", "900")
     assert resumed.exit_code == 0, str(resumed)
     made.assert_migrated()
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from lab import workload as lab_workload
 from lab.client import ApiError, Object
 from lab.waiting import until
 from tests.lab.labkit import Trial
@@ -72,8 +73,9 @@ def half_rolled_out(made: Trial) -> Iterator[None]:
         yield
     finally:
         back = {"metadata": {"annotations": {"rolled": None}}}
-        made.cluster.patch(SET, "web", _WHOLE, _space(made))
-        made.cluster.patch(SET, "web", {"spec": {"template": back}}, _space(made))
+        # At once: in between, its controller would begin with the other replica.
+        whole = {"spec": _WHOLE["spec"] | {"template": back}}
+        made.cluster.patch(SET, "web", whole, _space(made))
         until("rolled back", lambda: _is_at_rest(made))
 
 
@@ -89,7 +91,12 @@ def _updated(made: Trial) -> int:
 def _is_at_rest(made: Trial) -> bool:
     settle(made)
     status = made.statefulset()["status"]
-    return status["currentRevision"] == status["updateRevision"] and made.ready()
+    whole = _updated(made) == made.workload.replicas
+    return whole and status["currentRevision"] == status["updateRevision"] and all_counted(made)
+
+
+def all_counted(made: Trial) -> bool:
+    return made.ready() and lab_workload.available(made.cluster, made.workload)
 
 
 def counted(made: Trial) -> bool:
@@ -136,7 +143,7 @@ def debugged(made: Trial) -> Iterator[None]:
         yield
     finally:
         made.cluster.delete(POD, "web-1", _space(made))
-        until("a pod without it", lambda: _is_another(made, before) and made.ready())
+        until("a pod without it", lambda: _is_another(made, before) and all_counted(made))
 
 
 def _is_another(made: Trial, uid: str) -> bool:

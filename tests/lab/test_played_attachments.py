@@ -61,7 +61,7 @@ def test_on_the_same_node_the_disk_is_pulled_from_under_the_new_pod(scene: Scene
         let_go(scene, old)
         until("the I/O error", lambda: bool(scene.noted("io-errors")))
         assert scene.attached(volume)
-        assert not scene.ready("new")
+        until("pod new not Ready", lambda: not scene.ready("new"))
         assert scene.noted("second-writers") == []
     scene.delete("Pod", "new")
     until("the detach's failure", lambda: "not found in QueryVolume" in detach_error(scene, volume))

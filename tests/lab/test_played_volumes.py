@@ -188,7 +188,7 @@ def test_a_touched_claim_is_bound_without_the_volume_controllers_stall(scene: Sc
         claim = f"data-{number}"
         volume = scene.intree_volume(scene.disk(), claim=claim)
         scene.cluster.create(manifests.claim(Workload(scene.namespace), claim, volume))
-        until(f"{claim} Bound", lambda claim=claim: touched(scene, claim), seconds=5)  # type: ignore[misc]
+        until(f"{claim} Bound", lambda claim=claim: touched(scene, claim), seconds=12)  # type: ignore[misc]
 
 
 def touched(scene: Scene, claim: str) -> bool:

@@ -24,7 +24,7 @@ from tests.torture.outcome import StageRun
 from tests.torture.scenario import SCENARIOS, Scenario
 
 # A run that meets a delay of half a minute or two and still ends.
-RUN_SECONDS = 180.0
+RUN_SECONDS = 300.0
 SETTLE_SECONDS = 60.0
 # As long as nothing becomes better or worse, nothing will any more.
 STILL_SECONDS = 8.0
