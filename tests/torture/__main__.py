@@ -27,16 +27,21 @@ from tests.torture.scenario import SCENARIOS
 
 # vCenter's catalog and the audit logs grow with each case, and slow all others down.
 CASES_PER_LAB = 80
+STOPPED = 130
 
 
 def main() -> int:
-    """Print a line for each case; 1 if any failed."""
+    """Print a line for each case; 1 if any failed, 130 if it was stopped before the last."""
     options = _parser().parse_args()
     # The lab's processes outlive this one unless it ends in an orderly way.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        return Torture(options, Path(options.folder or folder)).run()
+        try:
+            return Torture(options, Path(options.folder or folder)).run()
+        except KeyboardInterrupt:
+            print("stopped; with --json, the same command goes on from here", flush=True)
+            return STOPPED
 
 
 class Torture:
