@@ -24,7 +24,6 @@ from tests.lab.interruptkit import (
     await_words,
     begun,
     bring_to,
-    held,
     paused,
     started,
     stopped,
@@ -99,8 +98,7 @@ def test_a_swap_that_was_killed_is_ended_before_a_pod_that_vanished_meanwhile_is
 ) -> None:
     made = trial(replicas=2)
     with begun(made, *QUICK, "--window", window) as tool, ExitStack() as hung:
-        with held(made, "Pod", "web-0"):
-            await_words(tool, "web-0 pod-gone: waiting")
+        with pod_leaving(made, tool, 0):
             hung.enter_context(paused(lab, "syncer-user"))
         await_words(tool, "CNS still has disk")
         tool.process.kill()

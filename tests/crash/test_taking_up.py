@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartTrial
-from tests.lab.adversarykit import pod_leaving
-from tests.lab.interruptkit import QUICK, await_words, begun, held, paused
+from tests.lab.adversarykit import claim_leaving, pod_leaving
+from tests.lab.interruptkit import QUICK, await_words, begun, paused
 from tests.lab.labkit import Lab, Running, Trial, finish
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
@@ -22,18 +22,12 @@ def killed(tool: Running) -> None:
     tool.process.wait()
 
 
-@contextmanager
-def pod_on_its_way_out(_: Lab, made: Trial, tool: Running) -> Iterator[None]:
-    with held(made, "Pod", "web-1"):
-        await_words(tool, "web-1 pod-gone: waiting")
-        yield
+def pod_on_its_way_out(_: Lab, made: Trial, tool: Running) -> AbstractContextManager[None]:
+    return pod_leaving(made, tool)
 
 
-@contextmanager
-def claim_on_its_way_out(_: Lab, made: Trial, tool: Running) -> Iterator[None]:
-    with held(made, "PersistentVolumeClaim", "data-web-1"):
-        await_words(tool, "claim data-web-1 is going away")
-        yield
+def claim_on_its_way_out(_: Lab, made: Trial, tool: Running) -> AbstractContextManager[None]:
+    return claim_leaving(made, tool)
 
 
 @contextmanager

@@ -26,9 +26,11 @@ FULL_SYNCS = "triggercsifullsyncs"
 
 
 @contextmanager
-def pod_leaving(made: Trial, tool: Running) -> Iterator[None]:
-    """The window is open, the last replica's pod is on its way out, its claims are whole."""
-    pod = made.workload.pod_names[-1]
+def pod_leaving(made: Trial, tool: Running, replica: int = -1) -> Iterator[None]:
+    """The window is open, the pod of a replica (else the last) is on its way out, its claims
+    are whole.
+    """
+    pod = made.workload.pod_names[replica]
     with held(made, "Pod", pod):
         await_words(tool, f"{pod} pod-gone: waiting")
         yield

@@ -176,6 +176,10 @@ class Trial:
     def ready(self) -> bool:
         return lab_workload.ready(self.cluster, self.workload)
 
+    def available(self) -> bool:
+        """Whether controllers count every replica."""
+        return lab_workload.available(self.cluster, self.workload)
+
     def statefulset(self) -> Object:
         return self.cluster.get("StatefulSet", self.workload.name, self.workload.namespace)
 
@@ -194,8 +198,7 @@ class Trial:
         self.cluster.patch("StatefulSet", name, {"spec": {"replicas": replicas}}, namespace)
         self.workload = replace(self.workload, replicas=replicas)
         until(f"{replicas} replicas Ready", self.ready)
-        counted = f"{replicas} replicas available"
-        until(counted, lambda: lab_workload.available(self.cluster, self.workload))
+        until(f"{replicas} replicas available", self.available)
 
     def assert_migrated(self) -> Report:
         """Every claim on a CSI volume with its own bytes, every replica Ready, nothing lost."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import workload as lab_workload
 from lab.client import Cluster, Object
 from lab.manifests import Workload
 from lab.vcenter import disks
@@ -163,7 +162,7 @@ def migrate(trial: Trial, *extra: str, window: str = "replica") -> Migration:
         run = trial.migrate("--soak-seconds", "1", "--window", window, *extra)
         assert run.exit_code == 0, run
         # A set that came back at the very end has no status yet.
-        until("all counted", lambda: lab_workload.available(trial.cluster, trial.workload))
+        until("all counted", trial.available)
         after = World.of(trial.cluster, namespace)
     calls = audit.read_text().splitlines()[heard:]
     return Migration(trial, window, run, before, after, witness, calls)

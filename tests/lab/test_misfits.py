@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab import workload as lab_workload
 from lab.client import ApiError, Object
 from lab.waiting import until
 from tests.lab.labkit import Trial
@@ -91,12 +90,12 @@ def _updated(made: Trial) -> int:
 def _is_at_rest(made: Trial) -> bool:
     settle(made)
     status = made.statefulset()["status"]
-    whole = _updated(made) == made.workload.replicas
+    whole = status.get("updatedReplicas", 0) == made.workload.replicas
     return whole and status["currentRevision"] == status["updateRevision"] and all_counted(made)
 
 
 def all_counted(made: Trial) -> bool:
-    return made.ready() and lab_workload.available(made.cluster, made.workload)
+    return made.ready() and made.available()
 
 
 def counted(made: Trial) -> bool:

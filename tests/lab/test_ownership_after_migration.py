@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lab import manifests
-from lab import workload as lab_workload
 from lab.client import Object
 from lab.manifests import Workload
 from lab.waiting import until
@@ -70,7 +69,7 @@ def migrated(lab: Lab, folder: Path, namespace: str, window: str, *options: str)
         during = ["--health-command", command] if window == "replica" else []
         run = trial.migrate("--window", window, *during)
         assert run.exit_code == 0, run
-        until("all counted", lambda: lab_workload.available(trial.cluster, trial.workload))
+        until("all counted", trial.available)
         yield Owned(trial, owner, before, csi, window, log.read_text())
 
 
