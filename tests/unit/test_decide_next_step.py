@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csi_migration.model.plan import Direction, ReplicaPlan, Window
+from csi_migration.model.seen import Presence
 from csi_migration.model.step import (
     Act,
     Action,
@@ -231,6 +232,24 @@ def test_a_disk_that_can_not_go_back_is_refused_while_its_pod_still_runs(name: s
     world = disturb(whole, name, whole.claims[0])
     assert _step(world, back()) == LookAt(Look.DISK, "data")
     assert isinstance(_step(world, back(), _knowing(world)), Refuse)
+
+
+@pytest.mark.parametrize(
+    ("presence", "run", "surely"),
+    [(OLD, forwards(), False), (ABSENT, forwards(), True), (ABSENT, back(), True)],
+    ids=["before anything is deleted", "forwards", "back"],
+)
+def test_what_could_not_be_read_is_no_missing_disk_once_a_claim_is_gone(
+    presence: Presence, run: Run, *, surely: bool
+) -> None:
+    claim = replace(in_tree_world(ONE).claims[0], presence=presence, holder=ABSENT)
+    world = replace(_world(claim), statefulset=AWAY, pod=GONE)
+    _, known = run.take(world, NOTHING, LookAt(Look.ATTACHMENTS))
+    step = _step(world, run, known)
+
+    assert step == LookAt(Look.DISK, "data")
+    assert isinstance(step, LookAt)
+    assert step.surely is surely
 
 
 @pytest.mark.parametrize("start", [in_tree_world, csi_world])

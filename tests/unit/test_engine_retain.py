@@ -9,9 +9,10 @@ import pytest
 
 from csi_migration.engine.retain import give_back_policies, retain_everything
 from csi_migration.engine.run import Run
-from csi_migration.kube import resources
+from csi_migration.kube import Conflict, Resource, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import Event, Notice
+from csi_migration.model.objects import Raw
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
 from tests.unit.snapshots import changed
@@ -110,6 +111,26 @@ def test_delete_is_not_given_back_when_the_claim_is_gone() -> None:
 
     give_back_policies(run)
     assert policy(cluster) == "Retain"
+
+
+def test_a_patch_to_retain_that_comes_late_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was held on its way until a later run had given the policy back."""
+    cluster = MemoryCluster()
+    run = run_on(cluster, [])
+    sent: list[Raw] = []
+    patch = cluster.patch
+
+    def kept(resource: Resource, name: str, body: Raw, namespace: str | None = None) -> Raw:
+        sent.append(body)
+        return patch(resource, name, body, namespace)
+
+    monkeypatch.setattr(cluster, "patch", kept)
+    retain_everything(run)
+    give_back_policies(run)
+
+    with pytest.raises(Conflict):
+        patch(resources.VOLUMES, "pvc-0", sent[0])
+    assert policy(cluster) == "Delete"
 
 
 def test_recycle_stays_retain() -> None:

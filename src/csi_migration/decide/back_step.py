@@ -31,6 +31,7 @@ from csi_migration.decide.replica_rules import (
     refusal,
     stage_by_stage,
     take_the_pod_away,
+    unknown_disk,
     wrong_disks,
 )
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
@@ -93,9 +94,9 @@ def _know_the_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if is_in_place(seen):
         return None
     if not seen.disk_looked_up:
-        return LookAt(Look.DISK, plan.name)
+        return LookAt(Look.DISK, plan.name, surely=True)
     if seen.disk is None:
-        return Refuse(f"vCenter no longer knows the First Class Disk of {plan.file.path}")
+        return unknown_disk(plan)
     return None
 
 

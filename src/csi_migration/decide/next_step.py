@@ -32,6 +32,7 @@ from csi_migration.decide.replica_rules import (
     refusal,
     stage_by_stage,
     take_the_pod_away,
+    unknown_disk,
     wrong_disks,
 )
 from csi_migration.model.plan import ClaimPlan, Direction, ReplicaPlan, Window
@@ -113,7 +114,7 @@ def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
 
 def _make_it_a_first_class_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if not seen.disk_looked_up:
-        return LookAt(Look.DISK, plan.name)
+        return LookAt(Look.DISK, plan.name, surely=_must_be_known(seen))
     if seen.disk is None:
         return _register_or_refuse(plan, seen)
     if not seen.disk.keep_after_delete_vm:
@@ -122,10 +123,15 @@ def _make_it_a_first_class_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None
 
 
 def _register_or_refuse(plan: ClaimPlan, seen: ClaimSeen) -> Step:
-    stands = (seen.claim, seen.old_volume)
-    if any(item.presence is not Presence.OLD or item.terminating for item in stands):
-        return Refuse(f"vCenter no longer knows the First Class Disk of {plan.file.path}")
+    if _must_be_known(seen):
+        return unknown_disk(plan)
     return Act(Action.REGISTER_DISK, plan.name)
+
+
+def _must_be_known(seen: ClaimSeen) -> bool:
+    """No claim and no volume is touched before the disk is an FCD."""
+    stands = (seen.claim, seen.old_volume)
+    return any(item.presence is not Presence.OLD or item.terminating for item in stands)
 
 
 # 5 and 6: the volumes change ---------------------------------------------------

@@ -130,6 +130,11 @@ def wrong_disks(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:
     return Refuse("; ".join(found)) if found else None
 
 
+def unknown_disk(plan: ClaimPlan) -> Refuse:
+    """A First Class Disk that must be there, and that a whole catalog does not show."""
+    return Refuse(f"vCenter's catalog shows no First Class Disk of {plan.file.path}")
+
+
 def deletions(plan: ReplicaPlan, seen: ReplicaSeen) -> Iterator[str]:
     """What somebody deletes while the replica stands on it: it can't be taken back.
 

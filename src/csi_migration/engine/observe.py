@@ -156,7 +156,8 @@ class Observer:
             case Look.ATTACHMENTS:
                 self.facts.attached_by = self._attached_by()
             case Look.DISK:
-                self.facts.disks[at.claim] = self._disk(self._replica.claim(at.claim))
+                claim = self._replica.claim(at.claim)
+                self.facts.disks[at.claim] = self._disk(claim, surely=at.surely)
             case Look.REGISTRATION:
                 disk = self.facts.disks[at.claim]
                 known = disk is not None and self._systems.cns.registered(disk.id)
@@ -309,11 +310,12 @@ class Observer:
     def _disk_id(self, claim: ClaimPlan) -> str:
         return self.facts.disk_ids.get(claim.name) or claim.disk_id
 
-    def _disk(self, claim: ClaimPlan) -> Disk | None:
+    def _disk(self, claim: ClaimPlan, *, surely: bool = False) -> Disk | None:
         disk_id = self._disk_id(claim)
+        disks = self._systems.disks
         if disk_id:
-            return self._systems.disks.retrieve(claim.file.datastore_id, disk_id)
-        found = self._systems.disks.find(claim.file)
+            return disks.retrieve(claim.file.datastore_id, disk_id)
+        found = disks.find_surely(claim.file) if surely else disks.find(claim.file)
         if found:
             self.facts.disk_ids[claim.name] = found.id
         return found

@@ -90,7 +90,7 @@ def _give_back(run: Run, claim: ClaimPlan) -> None:
         if volume is None or not _is_held(volume, holder):
             break
         with contextlib.suppress(Conflict):  # the volume was changed since it was judged
-            _write_policy(run, volume, claim.reclaim_policy, unchanged=True)
+            _write_policy(run, volume, claim.reclaim_policy)
             return
         reason = "changed by somebody again and again"
     run.tell(Notice("warning", f"volume {name} is {reason}: it stays Retain"))
@@ -137,17 +137,20 @@ def _volumes(run: Run, claim: ClaimPlan) -> Iterator[Raw]:
 
 def _retain(run: Run, claim: ClaimPlan) -> None:
     for volume in _volumes(run, claim):
-        _write_policy(run, volume, "Retain", unchanged=False)
+        _write_policy(run, volume, "Retain")
 
 
-def _write_policy(run: Run, volume: Raw, policy: str, *, unchanged: bool) -> None:
-    """Patch this very volume; with `unchanged`, only as it was seen."""
+def _write_policy(run: Run, volume: Raw, policy: str) -> None:
+    """Patch this very volume, only as it was seen.
+
+    A request that was held on its way may arrive after a later run has given the
+    policy back; the version that it names is an old one by then.
+    """
     if volume["spec"]["persistentVolumeReclaimPolicy"] == policy:
         return
     run.guard()
-    name, metadata = name_of(volume), {"uid": uid_of(volume)}
-    if unchanged:
-        metadata["resourceVersion"] = resource_version_of(volume)
+    name = name_of(volume)
+    metadata = {"uid": uid_of(volume), "resourceVersion": resource_version_of(volume)}
     intent = run.directory.journal.intent(
         step=f"policy/{name}",
         action=f"set-policy-{policy.lower()}",

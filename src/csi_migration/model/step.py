@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -87,10 +87,15 @@ class AwaitIt:
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """Find it out."""
+    """Find it out.
+
+    `surely` tells that by all that is known it is there: what could not be read
+    does not count as missing. The answer is the same fact either way.
+    """
 
     look: Look
     claim: str = ""
+    surely: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ Nothing here can delete, move or detach a disk.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from csi_migration.model.disk import Disk, DiskFile, DiskPath
@@ -30,6 +32,14 @@ _KEEP = "keepAfterDeleteVm"
 _ORPHAN_PREFIX = "pvc-"
 
 
+@dataclass(frozen=True, slots=True)
+class _Catalog:
+    """A datastore's FCDs by path, and those that could not be read, by id."""
+
+    ids: dict[DiskPath, str] = field(default_factory=dict)
+    unread: dict[str, Faulted | PermissionDenied] = field(default_factory=dict)
+
+
 class Disks:
     """The disks of one vCenter.
 
@@ -42,7 +52,7 @@ class Disks:
         self._session = session
         self._datacenters = datacenters
         self._datastores: list[Datastore] | None = None
-        self._catalogs: dict[str, dict[DiskPath, str]] = {}
+        self._catalogs: dict[str, _Catalog] = {}
 
     def locate_all(
         self, paths: Iterable[DiskPath]
@@ -75,8 +85,11 @@ class Disks:
 
     def anywhere(self, disk_id: str) -> Disk | None:
         """The FCD of that id on whatever datastore: asks each one."""
-        looks = (self._listed_disk(each.id, disk_id) for each in self._all_datastores())
-        return next((disk for disk in looks if disk), None)
+        for each in self._all_datastores():
+            with contextlib.suppress(Faulted, PermissionDenied):
+                if disk := self.retrieve(each.id, disk_id):
+                    return disk
+        return None
 
     def find(self, file: DiskFile, expected_id: str | None = None) -> Disk | None:
         """The FCD that a VMDK is registered as, or None if it is not.
@@ -85,8 +98,28 @@ class Disks:
         datastore's catalog is listed only if that is not it.
         """
         return self._backed_by(file, expected_id) or self._backed_by(
-            file, self._catalog(file.datastore_id).get(file.path)
+            file, self._catalog(file.datastore_id).ids.get(file.path)
         )
+
+    def find_surely(self, file: DiskFile) -> Disk | None:
+        """The same, of a VMDK that must be one: None only after all of the catalog was read.
+
+        What could not be read before is read again.
+
+        Raises:
+            Faulted, PermissionDenied: one of the catalog's disks can't be read.
+        """
+        if found := self.find(file):
+            return found
+        catalog = self._catalog(file.datastore_id)
+        again = self._read(file.datastore_id, catalog.unread)
+        self._catalogs[file.datastore_id] = _Catalog(catalog.ids | again.ids, again.unread)
+        found = self.find(file)
+        if found is None and again.unread:
+            error = next(iter(again.unread.values()))
+            error.details = f"it may be that of {file.path}; {error.details}".removesuffix("; ")
+            raise error
+        return found
 
     def known_to_catalog(self, disks: Iterable[tuple[str, str]]) -> frozenset[str]:
         """The ids that vCenter's catalog knows, of (datastore id, FCD id), many a call."""
@@ -141,7 +174,8 @@ class Disks:
             raise _refused(self._session.host, file, url, fault) from fault
         disk_id = str(made.config.id.id)
         if catalog is not None:  # to list it anew costs a call for each disk in it
-            self._catalogs[file.datastore_id] = catalog | {file.path: disk_id}
+            catalog.ids[file.path] = disk_id
+            self._catalogs[file.datastore_id] = catalog
         return disk_id
 
     def retrieve(self, datastore_id: str, disk_id: str) -> Disk | None:
@@ -202,32 +236,37 @@ class Disks:
         disk = self.retrieve(file.datastore_id, disk_id) if disk_id else None
         return disk if disk and disk.path == file.path else None
 
-    def _catalog(self, datastore_id: str) -> dict[DiskPath, str]:
+    def _catalog(self, datastore_id: str) -> _Catalog:
         if datastore_id not in self._catalogs:
-            self._catalogs[datastore_id] = self._listed(datastore_id)
+            self._catalogs[datastore_id] = self._read(datastore_id, self._listed(datastore_id))
         return self._catalogs[datastore_id]
 
-    def _listed(self, datastore_id: str) -> dict[DiskPath, str]:
+    def _listed(self, datastore_id: str) -> list[str]:
         manager = self._session.content.vStorageObjectManager
         ids = self._session.read(
             lambda: manager.ListVStorageObject(self._datastore(datastore_id)),
             method="ListVStorageObject",
             subject=datastore_id,
         )
-        disks = (self._listed_disk(datastore_id, each.id) for each in ids)
-        return {disk.path: disk.id for disk in disks if disk}
+        return [each.id for each in ids]
 
-    def _listed_disk(self, datastore_id: str, disk_id: str) -> Disk | None:
-        """One disk of a catalog, None for one that vCenter itself can't read.
+    def _read(self, datastore_id: str, ids: Iterable[str]) -> _Catalog:
+        """The disks of these ids, apart from those that vCenter itself can't read.
 
         A catalog may hold broken entries of others, which concern nobody here.
         Should one be of a disk of ours, `register` is answered with its id and
-        `retrieve` of that id fails as it must.
+        `retrieve` of that id fails as it must; after that, `find_surely` tells.
         """
-        try:
-            return self.retrieve(datastore_id, disk_id)
-        except (Faulted, PermissionDenied):
-            return None
+        catalog = _Catalog()
+        for disk_id in ids:
+            try:
+                disk = self.retrieve(datastore_id, disk_id)
+            except (Faulted, PermissionDenied) as error:
+                catalog.unread[disk_id] = error
+            else:
+                if disk:
+                    catalog.ids[disk.path] = disk.id
+        return catalog
 
     def _datastore(self, datastore_id: str) -> Any:
         return self._session.managed(vim.Datastore, datastore_id)
