@@ -38,7 +38,7 @@ class Baseline:
 def from_record(record: dict[str, Any]) -> Baseline:
     """The baseline that was recorded."""
     writes = [Signature(**each) for each in record["traffic"]["writes"]]
-    traffic = Traffic(writes, record["traffic"]["reads"], record["traffic"]["watches"])
+    traffic = Traffic(**record["traffic"] | {"writes": writes})
     return Baseline(record["scenario"], traffic, Ends(**record["ends"]))
 
 
@@ -56,7 +56,7 @@ def learn(bench: Bench, scenario: str) -> Baseline:
             raise Unsound(f"{case}: {ended.account()}\n{patient.trial.report().problems()}")
         migrated = _quiet(patient)
     of = ended.meter.of
-    traffic = Traffic(of("w"), len(of("r")), len(of("v")))
+    traffic = Traffic(of("w"), len(of("r")), len(of("v")), len(of("c")))
     return Baseline(scenario, traffic, Ends(original, migrated))
 
 

@@ -17,12 +17,12 @@ from tests.torture.signature import Kind
 
 Command = Literal["all", "resume", "rollback"]
 
-_STAGE = re.compile(r"(all|resume|rollback)(?:(?<=back)-(\d+))?(?:@([wrtv])([1-9]\d*)=([\w-]+))?")
+_STAGE = re.compile(r"(all|resume|rollback)(?:(?<=back)-(\d+))?(?:@([wrctv])([1-9]\d*)=([\w-]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One fault, at the `number`-th write, read or touch of a run."""
+    """One fault, at the `number`-th request of this kind in a run."""
 
     kind: Kind
     number: int
@@ -82,7 +82,7 @@ def parse(name: str) -> Case:
 def _stage(text: str) -> Stage:
     found = _STAGE.fullmatch(text)
     if not found:
-        raise ValueError(f"{text!r} is not COMMAND[-REPLICA][@(w|r|t)NUMBER=FAULT]")
+        raise ValueError(f"{text!r} is not COMMAND[-REPLICA][@(w|r|c|t|v)NUMBER=FAULT]")
     command, replica, kind, number, fault = found.groups()
     # The pattern knows the kinds and the commands.
     strike = Strike(kind, int(number), Fault(fault)) if kind else None  # type: ignore[arg-type]

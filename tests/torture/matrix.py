@@ -19,6 +19,7 @@ READS_SAMPLED = 40
 # One that sets an annotation and one that takes it off; many a run needs none.
 TOUCHES = 2
 WATCHES_SAMPLED = 20
+CALLS_SAMPLED = 60
 TWO_FAULTS_SAMPLED = 60
 ONE_REPLICA_SAMPLED = 30
 
@@ -30,6 +31,7 @@ class Traffic:
     writes: Sequence[Signature]
     reads: int
     watches: int = 0
+    calls: int = 0
 
 
 def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
@@ -45,6 +47,7 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
         _faults_later(scenario, traffic, chance),
         _one_replica(scenario, len(traffic.writes), chance),
         _watches(scenario, traffic.watches, chance),
+        _calls(scenario, traffic, chance),
     )
     return list(dict.fromkeys(found))
 
@@ -100,6 +103,20 @@ def _watches(scenario: str, watches: int, chance: random.Random) -> Iterable[Cas
         strike = Strike("v", chance.randint(1, watches), fault)
         command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
         yield _case(scenario, strike, command)
+
+
+def _calls(scenario: str, traffic: Traffic, chance: random.Random) -> Iterable[Case]:
+    """Of a migration, and of what takes it up once some of it is done."""
+    suits = [fault for fault in FAULTS if _suits_reads(fault) and fault is not Fault.ANSWER_429]
+    for number in range(CALLS_SAMPLED if traffic.calls else 0):
+        strike = Strike("c", chance.randint(1, traffic.calls), chance.choice(suits))
+        if number % 3 == 0:
+            yield _case(scenario, strike, "resume")
+            continue
+        first = _any_kill(len(traffic.writes), chance)
+        later = Stage(chance.choice(AFTER_A_KILL), replace(strike, number=(strike.number + 1) // 2))
+        then = Stage(chance.choice(AFTER_A_KILL))
+        yield Case(scenario, (Stage("all", first), later, then))
 
 
 def _suits_reads(fault: Fault) -> bool:

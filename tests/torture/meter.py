@@ -12,7 +12,7 @@ from tests.torture.signature import Kind, Signature
 
 @dataclass(slots=True)
 class Meter:
-    """Counts writes, reads and touches, each from 1. Safe to share between threads.
+    """Counts the requests of each kind from 1. Safe to share between threads.
 
     Attributes:
         strike: what is to happen once.

@@ -51,6 +51,7 @@ class StageRun:
             "struck": str(self.meter.struck or ""),
             "writes": len(self.meter.of("w")),
             "reads": len(self.meter.of("r")),
+            "calls": len(self.meter.of("c")),
             "seconds": round(self.run.seconds, 1),
         }
 

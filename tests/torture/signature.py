@@ -12,8 +12,8 @@ from tests.lab import soap
 from tests.lab.proxy import Request
 
 Api = Literal["kubernetes", "vcenter"]
-# write, read, touch, watch
-Kind = Literal["w", "r", "t", "v"]
+# write, read, call to vCenter, touch, watch
+Kind = Literal["w", "r", "c", "t", "v"]
 
 VCENTER_WRITES = ("RegisterDisk", "SetVStorageObjectControlFlags")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -31,7 +31,8 @@ class Signature:
         name: the object's, or the path or id that a call to vCenter is about.
         kind: a write may change what the next request sees. A touch is a patch of a
             claim, which is there to wake its controller: how many it takes is a
-            matter of time, so they are numbered apart, and so are watches.
+            matter of time, so they are numbered apart, and so are watches. Calls to
+            vCenter that change nothing are few among hundreds of reads.
         is_watch: whether its answer goes on.
     """
 
@@ -72,10 +73,11 @@ def of_vcenter(request: Request) -> Signature:
     """Of a call to vCenter, or of a file that is read from it."""
     method = soap.method(request.body)
     if not method:
-        return Signature("vcenter", request.method, name=urlsplit(request.target).path)
+        path = urlsplit(request.target).path
+        return Signature("vcenter", request.method, name=path, kind="c")
     # A VMDK is given as a URL; what it is called is enough.
     name = urlsplit(soap.argument(request.body, "path", "id")).path.rpartition("/")[2]
-    return Signature("vcenter", method, name=name, kind="w" if method in VCENTER_WRITES else "r")
+    return Signature("vcenter", method, name=name, kind="w" if method in VCENTER_WRITES else "c")
 
 
 def _object_of(path: str) -> tuple[str, str]:

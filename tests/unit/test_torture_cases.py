@@ -21,7 +21,7 @@ WATCH = Signature("kubernetes", "watch", "pods")
 FOUND = cases("one", Traffic([POD, DISK], 9), "seed")
 
 strikes = st.builds(
-    Strike, st.sampled_from(["w", "r", "t", "v"]), st.integers(1, 999), st.sampled_from(Fault)
+    Strike, st.sampled_from(["w", "r", "c", "t", "v"]), st.integers(1, 999), st.sampled_from(Fault)
 )
 stages = st.builds(
     Stage, st.sampled_from(["all", "resume", "rollback"]), st.none() | strikes
@@ -92,6 +92,17 @@ def test_watches_meet_kills_and_faults_of_their_own() -> None:
     assert faults & set(KILLS)
     assert faults - set(KILLS)
     assert Fault.ANSWER_409 not in faults
+
+
+def test_calls_to_vcenter_are_struck_in_a_migration_and_in_what_takes_it_up() -> None:
+    found = cases("one", Traffic([POD, DISK], 9, calls=50), "seed")[len(FOUND) :]
+    strikes = [(stage.command, stage.strike) for each in found for stage in each.stages]
+    struck = {command: strike for command, strike in strikes if strike and strike.kind == "c"}
+
+    assert set(struck) == {"all", "resume", "rollback"}
+    assert {Fault.ANSWER_409, Fault.ANSWER_410, Fault.ANSWER_429}.isdisjoint(
+        strike.fault for _, strike in strikes if strike
+    )
 
 
 def test_pairs_go_forwards_and_back_again() -> None:

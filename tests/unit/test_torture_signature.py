@@ -88,12 +88,12 @@ def test_only_two_calls_to_vcenter_are_writes() -> None:
     assert (register.kind, str(register)) == ("w", "RegisterDisk x.vmdk")
     flags = vcenter("SetVStorageObjectControlFlags", '<id xsi:type="ID"><id>42-7</id></id>')
     assert (flags.kind, str(flags)) == ("w", "SetVStorageObjectControlFlags 42-7")
-    assert vcenter("RetrieveVStorageObject").kind == "r"
+    assert vcenter("RetrieveVStorageObject").kind == "c"
 
 
-def test_a_file_that_is_read_from_vcenter_is_a_read() -> None:
+def test_a_file_that_is_read_from_vcenter_is_a_call() -> None:
     found = of_vcenter(Request("GET", "/sdk/vimServiceVersions.xml", {}, b""))
-    assert (found.kind, str(found)) == ("r", "GET /sdk/vimServiceVersions.xml")
+    assert (found.kind, str(found)) == ("c", "GET /sdk/vimServiceVersions.xml")
 
 
 def test_a_method_is_found_whatever_its_prefix() -> None:
