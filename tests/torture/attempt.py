@@ -51,6 +51,7 @@ class Attempt:
                 break
             if not self._is_superfluous(stage):
                 self._stage(stage)
+        self.patient.let_go()
         self.problems += list(self._judged())
 
     def _is_superfluous(self, stage: Stage) -> bool:

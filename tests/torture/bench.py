@@ -81,6 +81,10 @@ class Patient:
         if old.exists() and any(old.iterdir()):
             self.trial.directory = old.with_name(f"{old.name}-again")
 
+    def let_go(self) -> None:
+        """Hand on what a run that was killed had sent."""
+        self.bench.between.let_go()
+
     def world(self) -> World:
         """What is there now."""
         return World.of(self.bench.cluster, self.trial.workload.namespace)

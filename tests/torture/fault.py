@@ -19,11 +19,13 @@ class Fault(Enum):
 
     Kills are `kill -9` of the tool. `late` holds the request back until the tool
     has given it up, and then still hands it on; `delay` applies it at once.
+    `kill-late` holds what a dead run has sent until all others of its case are over.
     """
 
     KILL_BEFORE = "kill-before"
     KILL_FORWARDED = "kill-forwarded"
     KILL_ANSWERED = "kill-answered"
+    KILL_LATE = "kill-late"
     CUT_BEFORE = "cut-before"
     CUT_APPLIED = "cut-applied"
     ANSWER_409 = "409"
@@ -43,6 +45,8 @@ class Fault(Enum):
 
     def makes_sense_for(self, signature: Signature) -> bool:
         """Whether a real server, network or machine could do this to such a request."""
+        if self is Fault.KILL_LATE:
+            return signature.api == "kubernetes" and signature.verb in _NAMING_WHAT_IS_THERE
         if self is Fault.ANSWER_410:
             return signature.is_watch
         if self is Fault.ANSWER_409:
@@ -50,8 +54,11 @@ class Fault(Enum):
         return signature.api == "kubernetes" or self is not Fault.ANSWER_429
 
 
-KILLS = (Fault.KILL_BEFORE, Fault.KILL_FORWARDED, Fault.KILL_ANSWERED)
+KILLS_ANYWHERE = (Fault.KILL_BEFORE, Fault.KILL_FORWARDED, Fault.KILL_ANSWERED)
+KILLS = (*KILLS_ANYWHERE, Fault.KILL_LATE)
 FAULTS = tuple(fault for fault in Fault if fault not in KILLS)
+# A creation can't name a version of what it is about: what comes late stays, and does no harm.
+_NAMING_WHAT_IS_THERE = ("delete", "patch", "update")
 # They cost half a minute of waiting each.
 SLOW = (Fault.DELAY, Fault.LATE)
 

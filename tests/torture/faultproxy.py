@@ -46,6 +46,7 @@ class Interposed:
         self.meter = Meter()
         self._pid = 0
         self._started = threading.Event()
+        self._held: list[Callable[[], object]] = []
         own = lab.layout.kubeconfig("user", identity)
         self._kubernetes = _FaultProxy(self, lab.layout.pki, _user_cluster(own), of_kubernetes)
         self._vcenter = _VCenter(
@@ -73,6 +74,15 @@ class Interposed:
         self._started.wait(10)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
+
+    def hold(self, request: Callable[[], object]) -> None:
+        """Keep a request that nobody waits for any more."""
+        self._held.append(request)
+
+    def let_go(self) -> None:
+        """Hand on what was held."""
+        while self._held:
+            self._held.pop(0)()
 
     def log_out(self) -> None:
         """End the tool's session in vCenter."""
@@ -122,6 +132,10 @@ class _FaultProxy(Proxy):
     def _struck(self, request: Request, signature: Signature, fault: Fault) -> Answer:
         match fault:
             case Fault.KILL_BEFORE:
+                self._both.kill()
+                raise Cut
+            case Fault.KILL_LATE:
+                self._both.hold(lambda: self._pass(request, signature))
                 self._both.kill()
                 raise Cut
             case Fault.CUT_BEFORE:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from tests.torture.case import Case, Command, Stage, Strike
-from tests.torture.fault import FAULTS, KILLS, Fault
+from tests.torture.fault import FAULTS, KILLS, KILLS_ANYWHERE, Fault
 from tests.torture.scenario import SCENARIOS
 from tests.torture.signature import Signature
 
@@ -20,6 +20,7 @@ READS_SAMPLED = 40
 TOUCHES = 2
 WATCHES_SAMPLED = 20
 CALLS_SAMPLED = 60
+LATE_SAMPLED = 24
 TWO_FAULTS_SAMPLED = 60
 ONE_REPLICA_SAMPLED = 30
 
@@ -48,6 +49,7 @@ def cases(scenario: str, traffic: Traffic, seed: str) -> list[Case]:
         _one_replica(scenario, len(traffic.writes), chance),
         _watches(scenario, traffic.watches, chance),
         _calls(scenario, traffic, chance),
+        _late(scenario, len(traffic.writes), chance),
     )
     return list(dict.fromkeys(found))
 
@@ -69,7 +71,7 @@ def shard(found: Iterable[Case], number: int, of: int) -> list[Case]:
 
 def _writes(scenario: str, writes: Sequence[Signature]) -> Iterable[Case]:
     for number, signature in enumerate(writes, 1):
-        for kill in KILLS:
+        for kill in (each for each in KILLS if each.makes_sense_for(signature)):
             for command in AFTER_A_KILL:
                 yield _case(scenario, Strike("w", number, kill), command)
         for fault in FAULTS:
@@ -89,7 +91,7 @@ def _touches(scenario: str) -> Iterable[Case]:
 
 def _reads(scenario: str, reads: int, chance: random.Random) -> Iterable[Case]:
     for _ in range(READS_SAMPLED):
-        fault = chance.choice([*KILLS, *(each for each in FAULTS if _suits_reads(each))])
+        fault = chance.choice([*KILLS_ANYWHERE, *(each for each in FAULTS if _suits_reads(each))])
         strike = Strike("r", chance.randint(1, reads), fault)
         command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
         yield _case(scenario, strike, command)
@@ -99,7 +101,7 @@ def _watches(scenario: str, watches: int, chance: random.Random) -> Iterable[Cas
     """How many there are is a matter of time."""
     suits = [fault for fault in FAULTS if fault is not Fault.ANSWER_409]
     for _ in range(WATCHES_SAMPLED if watches else 0):
-        fault = chance.choice([*KILLS, *suits])
+        fault = chance.choice([*KILLS_ANYWHERE, *suits])
         strike = Strike("v", chance.randint(1, watches), fault)
         command = chance.choice(AFTER_A_KILL) if fault.is_kill else "resume"
         yield _case(scenario, strike, command)
@@ -117,6 +119,18 @@ def _calls(scenario: str, traffic: Traffic, chance: random.Random) -> Iterable[C
         later = Stage(chance.choice(AFTER_A_KILL), replace(strike, number=(strike.number + 1) // 2))
         then = Stage(chance.choice(AFTER_A_KILL))
         yield Case(scenario, (Stage("all", first), later, then))
+
+
+def _late(scenario: str, writes: int, chance: random.Random) -> Iterable[Case]:
+    """What a rollback or a `resume` had sent before it died, when the set went the other way."""
+    for number in range(LATE_SAMPLED):
+        strike = Strike("w", chance.randint(1, writes), Fault.KILL_LATE)
+        first, second = Stage("all"), Stage("rollback", strike)
+        if number % 2:
+            first = Stage("all", _any_kill(writes, chance))
+            second = replace(second, command="resume")
+        then = Stage("rollback" if number % 2 else "resume")
+        yield Case(scenario, (first, second, then))
 
 
 def _suits_reads(fault: Fault) -> bool:
@@ -201,7 +215,7 @@ def _one_replica(scenario: str, writes: int, chance: random.Random) -> Iterable[
 
 
 def _any_kill(writes: int, chance: random.Random) -> Strike:
-    return Strike("w", chance.randint(1, writes), chance.choice(KILLS))
+    return Strike("w", chance.randint(1, writes), chance.choice(KILLS_ANYWHERE))
 
 
 def _case(scenario: str, strike: Strike, then: Command) -> Case:

@@ -39,7 +39,7 @@ def stops(*_: Any) -> None:
 def run_on(*, is_taken_up: bool) -> Run:
     cluster, plan = Listing(), plan_of(snapshots.healthy())
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
-    journal = SimpleNamespace(run_ended=lambda **_: None, records=tuple)
+    journal = SimpleNamespace(run_ended=lambda **_: None, records=tuple, open_intents=tuple)
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan,
@@ -64,7 +64,7 @@ def run_on(*, is_taken_up: bool) -> Run:
 
 @pytest.mark.parametrize(
     ("is_taken_up", "taken_back"),
-    [(False, ["policies", "second backup"]), (True, [])],
+    [(False, ["late writes", "policies", "second backup"]), (True, [])],
     ids=["the first run", "one that was taken up"],
 )
 def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
@@ -75,6 +75,7 @@ def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
     monkeypatch.setattr(migrate, "retain_everything", stops)
     found: list[str] = []
     acts: dict[str, Any] = {
+        "outdate_lost_writes": "late writes",
         "give_back_policies": "policies",
         "forget_the_second_backup": "second backup",
     }

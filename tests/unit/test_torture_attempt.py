@@ -56,6 +56,9 @@ class Scripted:
     def begin_elsewhere(self) -> None:
         self.elsewhere += 1
 
+    def let_go(self) -> None:
+        """Nothing is held."""
+
     def state(self) -> State:
         return self.end
 

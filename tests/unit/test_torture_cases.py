@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.torture.case import Case, Stage, Strike, parse
-from tests.torture.fault import FAULTS, KILLS, Fault, answer_in_place_of
+from tests.torture.fault import FAULTS, KILLS, KILLS_ANYWHERE, Fault, answer_in_place_of
 from tests.torture.matrix import Traffic, cases, sample, shard
 from tests.torture.meter import Meter
 from tests.torture.signature import Signature
@@ -59,9 +60,17 @@ def test_what_is_no_case_is_refused(name: str) -> None:
 
 def test_every_write_is_killed_in_each_way_and_taken_up_in_each() -> None:
     for number in (1, 2):
-        for kill in KILLS:
+        for kill in KILLS_ANYWHERE:
             for command in ("resume", "rollback"):
                 assert parse(f"one:all@w{number}={kill.value},{command}") in FOUND
+
+
+def test_what_a_dead_run_sent_comes_late_where_it_names_what_is_there() -> None:
+    creation, patch = replace(POD, verb="create"), replace(POD, verb="patch")
+    four = (POD, creation, patch, DISK)
+    assert [each for each in four if Fault.KILL_LATE.makes_sense_for(each)] == [POD, patch]
+    assert parse("one:all@w1=kill-late,rollback") in FOUND
+    assert parse("one:all@w2=kill-late,rollback") not in FOUND
 
 
 def test_every_write_meets_every_fault_that_makes_sense_for_it() -> None:
@@ -85,24 +94,35 @@ def test_reads_and_pairs_are_drawn_by_the_seed_alone() -> None:
 
 def test_watches_meet_kills_and_faults_of_their_own() -> None:
     found = cases("one", Traffic([POD, DISK], 9, watches=50), "seed")
-    struck = [each.stages[0].strike for each in found[len(FOUND) :]]
-    faults = {strike.fault for strike in struck if strike and strike.kind == "v"}
+    struck = _struck(found, "v")
+    faults = {strike.fault for _, strike in struck}
 
-    assert len(struck) == len([strike for strike in struck if strike and strike.number <= 50])
+    assert {command for command, strike in struck if strike.number <= 50} == {"all"}
     assert faults & set(KILLS)
     assert faults - set(KILLS)
     assert Fault.ANSWER_409 not in faults
 
 
 def test_calls_to_vcenter_are_struck_in_a_migration_and_in_what_takes_it_up() -> None:
-    found = cases("one", Traffic([POD, DISK], 9, calls=50), "seed")[len(FOUND) :]
-    strikes = [(stage.command, stage.strike) for each in found for stage in each.stages]
-    struck = {command: strike for command, strike in strikes if strike and strike.kind == "c"}
+    struck = _struck(cases("one", Traffic([POD, DISK], 9, calls=50), "seed"), "c")
 
-    assert set(struck) == {"all", "resume", "rollback"}
+    assert {command for command, _ in struck} == {"all", "resume", "rollback"}
     assert {Fault.ANSWER_409, Fault.ANSWER_410, Fault.ANSWER_429}.isdisjoint(
-        strike.fault for _, strike in strikes if strike
+        strike.fault for _, strike in struck
     )
+
+
+def test_what_a_dead_rollback_or_resume_sent_comes_when_the_set_went_the_other_way() -> None:
+    late = [
+        each for each in FOUND if (one := each.stages[1].strike) and one.fault is Fault.KILL_LATE
+    ]
+    ways = {tuple(stage.command for stage in each.stages[1:]) for each in late}
+    assert ways == {("rollback", "resume"), ("resume", "rollback")}
+
+
+def _struck(found: list[Case], kind: str) -> list[tuple[str, Strike]]:
+    strikes = [(stage.command, stage.strike) for each in found for stage in each.stages]
+    return [(command, strike) for command, strike in strikes if strike and strike.kind == kind]
 
 
 def test_pairs_go_forwards_and_back_again() -> None:

@@ -108,7 +108,7 @@ class Actor:
                 return self._open_window()
             case Action.DELETE_POD:
                 require_others_ready(self._run, self._replica)
-                return self._delete(resources.PODS, self._replica.pod, seen.pod.uid)
+                return self._delete_pod(seen.pod.uid)
             case Action.CREATE_POD:
                 return self._create(resources.PODS, self._replica.pod_manifest)
             case Action.CLOSE_WINDOW:
@@ -186,7 +186,7 @@ class Actor:
         self._require_no_set()
         found = self._back_up(resources.CLAIMS, claim.name, seen.claim.uid)
         self._tell_what_is_lost(claim, found)
-        return self._delete(resources.CLAIMS, claim.name, seen.claim.uid)
+        return self._delete(resources.CLAIMS, claim.name, seen.claim)
 
     def _tell_what_is_lost(self, planned: ClaimPlan, found: Raw) -> None:
         """The claim comes back as it was backed up; what it became since is on disk only."""
@@ -202,8 +202,7 @@ class Actor:
     def _delete_volume(self, name: str, seen: Seen) -> dict[str, str]:
         self._require_retain(name, seen.uid)
         self._back_up(resources.VOLUMES, name, seen.uid)
-        self._systems.client.delete(resources.VOLUMES, name, uid=seen.uid)
-        return {}
+        return self._delete(resources.VOLUMES, name, seen)
 
     def _require_retain(self, name: str, uid: str) -> None:
         """The last look before a deletion that the wrong policy would turn into data loss."""
@@ -249,8 +248,21 @@ class Actor:
                 resolution=remove_the_set(plan),
             )
 
-    def _delete(self, resource: Resource, name: str, uid: str) -> dict[str, str]:
-        self._systems.client.delete(resource, name, self._plan.namespace, uid=uid)
+    def _delete_pod(self, uid: str) -> dict[str, str]:
+        """In whatever version: its kubelet writes its status all the time."""
+        client, namespace = self._systems.client, self._plan.namespace
+        client.delete(resources.PODS, self._replica.pod, namespace, uid=uid)
+        return {}
+
+    def _delete(self, resource: Resource, name: str, seen: Seen) -> dict[str, str]:
+        """What was looked at, and as it was: `lost_writes` relies on it."""
+        self._systems.client.delete(
+            resource,
+            name,
+            self._plan.namespace if resource.namespaced else None,
+            uid=seen.uid,
+            resource_version=seen.resource_version,
+        )
         return {}
 
     def _create(self, resource: Resource, manifest: Raw) -> dict[str, str]:

@@ -7,6 +7,7 @@ import shlex
 import time
 
 from csi_migration.engine.companions import settled_set
+from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.retain import give_back_policies
 from csi_migration.engine.run import Run
 from csi_migration.engine.state import state_of
@@ -109,6 +110,7 @@ def _leave_nothing(run: Run) -> None:
     try:
         if settled_set(run) is None:
             return
+        outdate_lost_writes(run)
         give_back_policies(run)
     except ToolError as error:
         run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))

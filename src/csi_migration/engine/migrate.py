@@ -17,6 +17,7 @@ from csi_migration.engine.companions import (
 )
 from csi_migration.engine.ending import ended, tell_end, tell_start
 from csi_migration.engine.hands import Hands
+from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.retain import restore_policies, retain_everything
 from csi_migration.engine.run import TRANSIENT, Run
@@ -76,6 +77,7 @@ class Migration:
 
     def _all_replicas(self) -> None:
         run = self._run
+        outdate_lost_writes(run)
         if run.goes_back:
             go_by_todays_set(run)
         standing = standings(run) if run.is_taken_up else {}
@@ -103,6 +105,7 @@ class Migration:
         run.patiently("", self._close_the_shared_window)
         self._fit_the_templates()
         verify(run)
+        outdate_lost_writes(run)  # before any volume is Delete again
         restore_policies(run)
         tidy_up(run)
 

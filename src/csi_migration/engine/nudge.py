@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from csi_migration.kube import Client, KubernetesError, resources
+from csi_migration.model.objects import Raw
 
 ANNOTATION = "csi-migration/touched"
 # Faster, it would move the claim under the very binder that it helps.
@@ -26,8 +27,12 @@ class Nudge:
         self._touched: set[str] = set()
         self._last: dict[str, float] = {}
 
-    def touch(self, claim: str) -> None:
-        """Update the claim in a way that means nothing, now and then."""
+    def touch(self, claim: str, version: str) -> None:
+        """Update the claim, last seen in this version, in a way that means nothing.
+
+        Now and then only. In a later version it has moved by itself, and a request that
+        was held on its way leaves no mark.
+        """
         now = time.monotonic()
         if now - self._last.get(claim, 0.0) < _INTERVAL_SECONDS:
             return
@@ -35,7 +40,7 @@ class Nudge:
         if claim in self._touched:
             self.clear(claim)
         else:
-            self._annotate(claim, "true")
+            self._annotate(claim, "true", version)
             self._touched.add(claim)
 
     def clear(self, claim: str) -> None:
@@ -44,9 +49,9 @@ class Nudge:
             self._annotate(claim, None)
             self._touched.discard(claim)
 
-    def _annotate(self, claim: str, value: str | None) -> None:
+    def _annotate(self, claim: str, value: str | None, version: str = "") -> None:
         try:
-            _annotate(self._client, claim, self._namespace, value)
+            _annotate(self._client, claim, self._namespace, value, version)
         except KubernetesError:
             return  # binding comes without it too, only later
 
@@ -60,6 +65,10 @@ def forget_touch(client: Client, claim: str, namespace: str) -> None:
     _annotate(client, claim, namespace, None)
 
 
-def _annotate(client: Client, claim: str, namespace: str, value: str | None) -> None:
-    body = {"metadata": {"annotations": {ANNOTATION: value}}}
-    client.patch(resources.CLAIMS, claim, body, namespace)
+def _annotate(
+    client: Client, claim: str, namespace: str, value: str | None, version: str = ""
+) -> None:
+    metadata: Raw = {"annotations": {ANNOTATION: value}}
+    if version:
+        metadata["resourceVersion"] = version
+    client.patch(resources.CLAIMS, claim, {"metadata": metadata}, namespace)

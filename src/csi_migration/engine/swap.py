@@ -364,8 +364,13 @@ class Swap:
             )
 
     def _pause(self, act: Act, error: ToolError) -> None:
-        """Longer with every try, or as long as the server asks for."""
+        """Longer with every try, or as long as the server asks for.
+
+        Not at all after a first conflict: the newer version is there to be looked at.
+        """
         self._last_refusal = said(error)
+        if isinstance(error, Conflict) and self._tries[act] == 1:
+            return
         if isinstance(error, _REFUSALS) and self._tries[act] > _MOST_REFUSALS:
             raise Stopped(
                 f"{self.replica.pod}: '{TITLES[act.action]}' is refused",

@@ -44,19 +44,19 @@ class Waits:
         """
         waiter, rest = self._begin(step), self._patience.rest(step, seen)
         for _ in range(_ROUNDS_BETWEEN_LOOKS):
-            self._help_along(step, waiter.seconds)
+            self._help_along(step, seen, waiter.seconds)
             if waiter.pause(step.reason, rest) or self._observer.misses_others(seen):
                 break
         self._observer.facts.forget_for(step.wait, step.claim)
 
-    def glance(self, step: AwaitIt, _seen: ReplicaSeen) -> None:
+    def glance(self, step: AwaitIt, seen: ReplicaSeen) -> None:
         """The same without any rest, for one that has others to look after.
 
         Raises:
             WaitedTooLong: its time-out has passed.
         """
         waiter = self._begin(step)
-        self._help_along(step, waiter.seconds)
+        self._help_along(step, seen, waiter.seconds)
         waiter.pause(step.reason, lambda _: None)
         self._observer.facts.forget_for(step.wait, step.claim)
 
@@ -116,9 +116,9 @@ class Waits:
             self._waiters[key] = run.waiter(replica.pod, step.wait.value, limit, way_out)
         return self._waiters[key]
 
-    def _help_along(self, step: AwaitIt, seconds: float) -> None:
+    def _help_along(self, step: AwaitIt, seen: ReplicaSeen, seconds: float) -> None:
         """What makes a wait shorter without changing its outcome."""
         if step.wait is Wait.BOUND:
-            self._nudge.touch(step.claim)
+            self._nudge.touch(step.claim, seen.claims[step.claim].claim.resource_version)
         if step.wait in (Wait.REGISTERED, Wait.UNREGISTERED):
             self._sync.ask_when_due(seconds)

@@ -1,0 +1,127 @@
+"""A deletion whose answer was lost must not come true after the set went the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from csi_migration.engine.lost_writes import outdate_lost_writes
+from csi_migration.engine.nudge import ANNOTATION, Nudge
+from csi_migration.engine.run import Run
+from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.record import ObjectRef
+from csi_migration.kube import Client, Conflict, NotFound, Resource, resources
+from csi_migration.model.objects import Raw, annotations_of
+from tests.unit import snapshots
+from tests.unit.journal_samples import IDENTITY
+from tests.unit.memory_cluster import MemoryCluster
+from tests.unit.snapshots import changed
+
+OBJECTS = [
+    (resources.CLAIMS, snapshots.claim(0)),
+    (resources.VOLUMES, snapshots.volume(0)),
+    (resources.STATEFULSETS, snapshots.statefulset()),
+]
+each_object = pytest.mark.parametrize(("resource", "item"), OBJECTS, ids=["claim", "volume", "set"])
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[WorkingDirectory]:
+    with WorkingDirectory.create(tmp_path, IDENTITY) as made:
+        yield made
+
+
+class Trial:
+    """A deletion that was sent and not answered; `arrive` is what becomes of it at last."""
+
+    def __init__(self, directory: WorkingDirectory, resource: Resource, item: Raw) -> None:
+        self.cluster, self.resource = MemoryCluster(), resource
+        self.sent = dict(self.cluster.put(resource, item)["metadata"])
+        reference = ObjectRef(kind=resource.kind, name=self.sent["name"], uid=self.sent["uid"])
+        self.intent = directory.journal.intent(step="s", action="delete", object=reference)
+        fake = SimpleNamespace(
+            systems=SimpleNamespace(client=self.cluster),
+            plan=SimpleNamespace(namespace="shop"),
+            directory=directory,
+            guard=lambda: None,
+            patiently=lambda _, look: look(),
+        )
+        self.run = cast(Run, fake)
+
+    @property
+    def found(self) -> Raw:
+        return self.cluster.get(self.resource, self.sent["name"])
+
+    def arrive(self) -> None:
+        self.cluster.delete(
+            self.resource,
+            self.sent["name"],
+            uid=self.sent["uid"],
+            resource_version=self.sent["resourceVersion"],
+        )
+
+
+@each_object
+def test_a_deletion_that_was_not_answered_is_refused_when_it_comes(
+    directory: WorkingDirectory, resource: Resource, item: Raw
+) -> None:
+    trial = Trial(directory, resource, item)
+    outdate_lost_writes(trial.run)
+    with pytest.raises(Conflict):
+        trial.arrive()
+    assert not annotations_of(trial.found).get(ANNOTATION)
+
+
+@each_object
+def test_one_that_comes_first_is_left_alone(
+    directory: WorkingDirectory, resource: Resource, item: Raw
+) -> None:
+    trial = Trial(directory, resource, item)
+    trial.arrive()
+    trial.cluster.writes.clear()
+    outdate_lost_writes(trial.run)
+    assert trial.cluster.writes == []
+    with pytest.raises(NotFound):
+        trial.arrive()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("metadata/uid", "another"), ("metadata/deletionTimestamp", "2026-01-01T00:00:00Z")],
+)
+def test_what_is_made_anew_or_going_is_not_touched(
+    directory: WorkingDirectory, path: str, value: str
+) -> None:
+    trial = Trial(directory, *OBJECTS[0])
+    trial.cluster.put(resources.CLAIMS, changed(trial.found, path, value))
+    trial.cluster.writes.clear()
+    outdate_lost_writes(trial.run)
+    assert trial.cluster.writes == []
+
+
+def test_a_deletion_that_was_answered_is_not_looked_after(directory: WorkingDirectory) -> None:
+    trial = Trial(directory, *OBJECTS[0])
+    directory.journal.failed(trial.intent, "refused")
+    outdate_lost_writes(trial.run)
+    assert trial.cluster.writes == []
+
+
+def test_the_mark_of_a_run_that_died_in_between_is_taken_off(directory: WorkingDirectory) -> None:
+    trial = Trial(directory, *OBJECTS[2])
+    marked = changed(trial.found, "metadata/annotations", {ANNOTATION: "true"})
+    trial.cluster.put(resources.STATEFULSETS, marked)
+    outdate_lost_writes(trial.run)
+    assert not annotations_of(trial.found).get(ANNOTATION)
+
+
+def test_a_touch_that_comes_late_leaves_no_mark() -> None:
+    cluster: Any = MemoryCluster()
+    cluster.put(resources.CLAIMS, snapshots.claim(0))
+    seen = cluster.get(resources.CLAIMS, "data-web-0")
+    cluster.put(resources.CLAIMS, changed(seen, "status/phase", "Bound"))
+    Nudge(cast(Client, cluster), "shop").touch("data-web-0", seen["metadata"]["resourceVersion"])
+    assert ANNOTATION not in annotations_of(cluster.get(resources.CLAIMS, "data-web-0"))
