@@ -57,7 +57,7 @@ class Fault(Enum):
 KILLS_ANYWHERE = (Fault.KILL_BEFORE, Fault.KILL_FORWARDED, Fault.KILL_ANSWERED)
 KILLS = (*KILLS_ANYWHERE, Fault.KILL_LATE)
 FAULTS = tuple(fault for fault in Fault if fault not in KILLS)
-# A creation can't name a version of what it is about: what comes late stays, and does no harm.
+# A creation can't name a version: what comes when all is over finds its name taken, or stays.
 _NAMING_WHAT_IS_THERE = ("delete", "patch", "update")
 # They cost half a minute of waiting each.
 SLOW = (Fault.DELAY, Fault.LATE)

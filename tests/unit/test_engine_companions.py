@@ -15,6 +15,8 @@ from csi_migration.engine.companions import (
     vanished,
 )
 from csi_migration.engine.run import Run
+from csi_migration.journal.journal import timestamp, utc_now
+from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.kube import Resource, resources
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
@@ -35,7 +37,7 @@ class Listing(MemoryCluster):
         return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
 
 
-def run_with(*ready: bool, goes_back: bool) -> Run:
+def run_with(*ready: bool, goes_back: bool, open_intents: tuple[Intent, ...] = ()) -> Run:
     """A run on two replicas that are Ready or not, lowest ordinal first."""
     cluster = Listing()
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
@@ -50,6 +52,7 @@ def run_with(*ready: bool, goes_back: bool) -> Run:
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan_of(snapshots.healthy()),
+        directory=SimpleNamespace(journal=SimpleNamespace(open_intents=lambda: open_intents)),
         goes_back=goes_back,
         known_sets=set(),
         in_hand=set(),
@@ -72,6 +75,21 @@ def test_a_replica_that_serves_nobody_goes_back_whatever_the_others_are(
     ready: tuple[bool, bool],
 ) -> None:
     leave(run_with(*ready, goes_back=True))
+
+
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_no_window_opens_while_a_set_may_still_come_into_it(*, goes_back: bool) -> None:
+    creation = Intent(
+        seq=7,
+        time=timestamp(utc_now()),
+        step="close-window",
+        replica="",
+        action="close-window",
+        object=ObjectRef(kind="StatefulSet", name="web"),
+        parameters={},
+    )
+    with pytest.raises(Waited, match="may still come"):
+        leave(run_with(True, True, goes_back=goes_back, open_intents=(creation,)))
 
 
 @pytest.mark.parametrize("goes_back", [True, False])

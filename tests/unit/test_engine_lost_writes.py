@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 
-from csi_migration.engine.lost_writes import outdate_lost_writes
+from csi_migration.engine import swap
+from csi_migration.engine.lost_writes import outdate_lost_writes, sets_on_their_way
 from csi_migration.engine.nudge import ANNOTATION, Nudge
 from csi_migration.engine.run import Run
+from csi_migration.engine.swap import Swap
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.journal import utc_now
 from csi_migration.journal.record import ObjectRef
 from csi_migration.kube import Client, Conflict, NotFound, Resource, resources
+from csi_migration.model.errors import ToolError
 from csi_migration.model.objects import Raw, annotations_of
+from csi_migration.model.plan import ReplicaPlan, Window
 from tests.unit import snapshots
 from tests.unit.journal_samples import IDENTITY
 from tests.unit.memory_cluster import MemoryCluster
@@ -101,6 +109,51 @@ def test_what_is_made_anew_or_going_is_not_touched(
     trial.cluster.writes.clear()
     outdate_lost_writes(trial.run)
     assert trial.cluster.writes == []
+
+
+def test_the_policy_of_a_volume_that_is_going_counts_still(directory: WorkingDirectory) -> None:
+    trial = Trial(directory, *OBJECTS[1])
+    going = changed(trial.found, "metadata/deletionTimestamp", "2026-01-01T00:00:00Z")
+    trial.sent = dict(trial.cluster.put(resources.VOLUMES, going)["metadata"])
+    outdate_lost_writes(trial.run)
+    with pytest.raises(Conflict):
+        trial.arrive()
+
+
+@pytest.mark.parametrize(
+    ("uid", "age", "comes"),
+    [("", 5, True), ("", 100, False), ("", -3600, True), ("uid-web", 5, False)],
+    ids=["just sent", "long ago", "by another clock", "a deletion"],
+)
+def test_a_set_whose_creation_was_not_answered_may_come_for_a_while(
+    tmp_path: Path, uid: str, age: float, *, comes: bool
+) -> None:
+    then = utc_now() - timedelta(seconds=age)
+    with WorkingDirectory.create(tmp_path, IDENTITY, lambda: then) as made:
+        reference = ObjectRef(kind="StatefulSet", name="web", uid=uid)
+        made.journal.intent(step="close-window", action="close-window", object=reference)
+        run = cast(Run, SimpleNamespace(directory=made, started=time.monotonic()))
+        assert bool(list(sets_on_their_way(run))) is comes
+
+
+@pytest.mark.parametrize(("still", "turns"), [(True, True), (False, False)])
+def test_a_swap_is_undone_only_after_what_it_sent_is_outdated(
+    monkeypatch: pytest.MonkeyPatch, *, still: bool, turns: bool
+) -> None:
+    """A deletion may come before it is: then its pod must not be given back."""
+    told: list[str] = []
+    answers = iter([True, still])
+
+    def can_retreat(_: Swap) -> bool:
+        told.append("looked")
+        return next(answers)
+
+    monkeypatch.setattr(swap, "outdate_lost_writes", lambda _: told.append("outdated"))
+    monkeypatch.setattr(Swap, "_can_retreat", can_retreat)
+    replica = cast(ReplicaPlan, SimpleNamespace(pod="web-0", pod_uid="uid", node="", claims=()))
+    one = Swap(MagicMock(window=Window.REPLICA), replica, dict, {"spec": {}}, {"spec": {}})
+    assert one.turn_back(ToolError("it failed")) is turns
+    assert told == ["looked", "outdated", "looked"]
 
 
 def test_a_deletion_that_was_answered_is_not_looked_after(directory: WorkingDirectory) -> None:

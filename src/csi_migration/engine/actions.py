@@ -249,7 +249,7 @@ class Actor:
             )
 
     def _delete_pod(self, uid: str) -> dict[str, str]:
-        """In whatever version: its kubelet writes its status all the time."""
+        """In whatever version: its kubelet may write its status at any time."""
         client, namespace = self._systems.client, self._plan.namespace
         client.delete(resources.PODS, self._replica.pod, namespace, uid=uid)
         return {}

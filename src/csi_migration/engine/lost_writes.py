@@ -1,13 +1,17 @@
 """Outdates writes whose answer was lost, so that none can come late.
 
 A request may be held on its way for longer than the run that sent it lives, and a
-deletion that arrives after a rollback would take the claim from under its pod. Each
-write to what is there names its version; an object that still stands is brought to its
-next one, and whatever is on its way is then refused with a conflict.
+deletion that arrives after a rollback would take the claim from under its pod. What
+deletes a set, a claim or a volume, or sets a policy, names its version; an object that
+still stands is brought to its next one, and whatever is on its way is then refused with a
+conflict. A creation can't name a version: the one that would do harm is waited for.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 
 from csi_migration.engine.nudge import ANNOTATION
@@ -23,6 +27,8 @@ from csi_migration.model.objects import (
     uid_of,
 )
 
+# An API server gives a request up after 60 s (kube-apiserver --request-timeout).
+_LONGEST_SECONDS = 90.0
 # A pod that is deleted late is made again by its controller.
 _OUTDATED = {
     each.kind: each for each in (resources.STATEFULSETS, resources.CLAIMS, resources.VOLUMES)
@@ -43,11 +49,34 @@ def outdate_lost_writes(run: Run) -> None:
             run.patiently(intent.replica, partial(_outdate, run, resource, intent))
 
 
+def sets_on_their_way(run: Run) -> Iterator[str]:
+    """Why no window may be opened yet, in words.
+
+    A StatefulSet whose creation was not answered may come into it, and its controller
+    would put empty claims in the place of those that are missing then.
+    """
+    for intent in run.directory.journal.open_intents():
+        is_creation = intent.object.kind == resources.STATEFULSETS.kind and not intent.object.uid
+        if is_creation and _age(run, intent) < _LONGEST_SECONDS:
+            yield f"the creation of the StatefulSet at {intent.time}, not answered, may still come"
+
+
+def _age(run: Run, intent: Intent) -> float:
+    """Seconds since it was sent; if the clocks disagree, since this run began."""
+    age = (datetime.now(UTC) - datetime.fromisoformat(intent.time)).total_seconds()
+    return age if age >= 0 else time.monotonic() - run.started
+
+
 def _outdate(run: Run, resource: Resource, intent: Intent) -> None:
-    """Set an annotation on the object and take it off again."""
+    """Set an annotation on the object and take it off again.
+
+    A claim or set that is going away has met its deletion; a volume's policy still counts.
+    """
     namespace = run.plan.namespace if resource.namespaced else None
     found = run.systems.client.find(resource, intent.object.name, namespace)
-    if found is None or uid_of(found) != intent.object.uid or is_terminating(found):
+    if found is None or uid_of(found) != intent.object.uid:
+        return
+    if is_terminating(found) and resource != resources.VOLUMES:
         return
     if ANNOTATION not in annotations_of(found):
         found = _annotate(run, resource, found, "true")

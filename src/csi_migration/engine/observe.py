@@ -230,6 +230,8 @@ class Observer:
             new_volume=_seen(new, "", names_new=self._is_our_volume(new, plan)),
             new_retain=_is_retained(new),
         )
+        if seen.new_volume.presence is Presence.NEW and new and not self._disk_id(plan):
+            self.facts.disk_ids[plan.name] = new["spec"]["csi"]["volumeHandle"]
         return self._with_facts(plan.name, seen)
 
     def _is_our_volume(self, volume: Raw | None, plan: ClaimPlan) -> bool:
@@ -318,6 +320,7 @@ class Observer:
         found = disks.find_surely(claim.file) if surely else disks.find(claim.file)
         if found:
             self.facts.disk_ids[claim.name] = found.id
+            self.facts.attached_by = None  # who holds it was asked without its id
         return found
 
 

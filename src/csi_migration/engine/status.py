@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from csi_migration.decide.back_step import back_step
 from csi_migration.decide.disagreements import as_a_run_finds_it, disagreements
 from csi_migration.decide.next_step import next_step
-from csi_migration.decide.replica_rules import Decide
+from csi_migration.decide.replica_rules import Decide, is_in_place
 from csi_migration.engine.companions import is_ours
 from csi_migration.engine.ending import way_on
 from csi_migration.engine.observe import Observer
@@ -41,6 +41,7 @@ from csi_migration.model.step import (
     Retreat,
     Step,
 )
+from csi_migration.vsphere.errors import Faulted, PermissionDenied
 
 # One look for the orphans, one for the attachments, two for each claim, on either way.
 _LOOKS_OF_A_REPLICA = 4
@@ -152,8 +153,7 @@ def _today(session: Session) -> _Today:
 
 def _look_at(session: Session, replica: ReplicaPlan, today: _Today) -> _Looked:
     observer = session.observer(replica)
-    for claim in replica.claims:  # for its id, and before anything is asked about it
-        observer.look(LookAt(Look.DISK, claim.name))
+    _look_at_disks(observer, replica)
     forwards = _next(observer, replica, next_step, session.window)
     back = _back(observer, replica, today)
     seen = observer.observe()
@@ -167,6 +167,17 @@ def _look_at(session: Session, replica: ReplicaPlan, today: _Today) -> _Looked:
         back=_in_words(back),
     )
     return _Looked(seen, status, standing_of(replica, seen).is_whole)
+
+
+def _look_at_disks(observer: Observer, replica: ReplicaPlan) -> None:
+    """For their ids, and before anything is asked about them."""
+    seen = observer.observe()
+    for claim in replica.claims:
+        surely = not is_in_place(seen.claims[claim.name])
+        try:
+            observer.look(LookAt(Look.DISK, claim.name, surely=surely))
+        except (Faulted, PermissionDenied):  # of a catalog, which is no reason to tell nothing
+            observer.look(LookAt(Look.DISK, claim.name))
 
 
 def _next(observer: Observer, replica: ReplicaPlan, decide: Decide, window: Window) -> Step:

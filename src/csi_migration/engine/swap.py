@@ -12,6 +12,7 @@ from csi_migration.decide.replica_rules import Decide
 from csi_migration.engine.actions import Actor
 from csi_migration.engine.companions import OthersNeedTheSet
 from csi_migration.engine.lease import LeaseLost
+from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.run import TRANSIENT, Run, closing, rest_as_asked, said
 from csi_migration.engine.waits import Waits
@@ -42,6 +43,7 @@ from csi_migration.model.step import (
     Retreat,
     Step,
     Wait,
+    is_hard,
 )
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown
 
@@ -64,7 +66,6 @@ _UNKNOWN = (MaybeApplied, RegistrationUnknown)
 # vCenter that goes on saying no means it.
 _REFUSALS = (Forbidden, Unauthenticated, Faulted)
 _MOST_REFUSALS = 16
-_VOLUME_DELETIONS = (Action.DELETE_VOLUME, Action.DELETE_CSI_VOLUME)
 _MOST_TRIES = 60
 _TELLING_TRIES = 4
 _SHORTEST_PAUSE_SECONDS = 0.2
@@ -225,6 +226,9 @@ class Swap:
     def _begin_retreat(self) -> bool:
         if not self._can_retreat():
             return False
+        outdate_lost_writes(self._run)
+        if not self._can_retreat():
+            return False  # what was sent has come meanwhile
         self._tries.clear()
         self._waits.begin_anew()
         self._actor.templates_of = self._templates_before
@@ -292,7 +296,7 @@ class Swap:
             step = decide(self.replica, seen, self._run.window)
         if has_looked and not isinstance(step, AwaitIt):
             seen, step = self._observed(decide)
-        return self._observed(decide) if _is_hard(step) else (seen, step)
+        return self._observed(decide) if is_hard(step) else (seen, step)
 
     def _observed(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         seen = self.observer.observe()
@@ -392,8 +396,3 @@ class Swap:
             self._left_at = time.monotonic()
         if "diskId" in result:
             self.observer.facts.disk_ids[act.claim] = result["diskId"]
-
-
-def _is_hard(step: Step) -> bool:
-    is_deletion = isinstance(step, Act) and step.action in _VOLUME_DELETIONS
-    return is_deletion or isinstance(step, Refuse)

@@ -118,3 +118,11 @@ class Finished:
 
 
 Step = Act | AwaitIt | LookAt | Refuse | Retreat | Finished
+
+_VOLUME_DELETIONS = (Action.DELETE_VOLUME, Action.DELETE_CSI_VOLUME)
+
+
+def is_hard(step: Step) -> bool:
+    """Whether it is hard to take back, or ends the run."""
+    is_deletion = isinstance(step, Act) and step.action in _VOLUME_DELETIONS
+    return is_deletion or isinstance(step, Refuse)
