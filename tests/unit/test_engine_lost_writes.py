@@ -111,6 +111,22 @@ def test_what_is_made_anew_or_going_is_not_touched(
     assert trial.cluster.writes == []
 
 
+@each_object
+def test_what_goes_away_between_the_looks_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+    directory: WorkingDirectory,
+    resource: Resource,
+    item: Raw,
+) -> None:
+    trial = Trial(directory, resource, item)
+
+    def gone(*_: Any) -> None:
+        raise NotFound("it is not there", status=404)
+
+    monkeypatch.setattr(trial.cluster, "patch", gone)
+    outdate_lost_writes(trial.run)
+
+
 def test_the_policy_of_a_volume_that_is_going_counts_still(directory: WorkingDirectory) -> None:
     trial = Trial(directory, *OBJECTS[1])
     going = changed(trial.found, "metadata/deletionTimestamp", "2026-01-01T00:00:00Z")

@@ -94,10 +94,9 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
 
 def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     statefulset = settled_set(run)
+    yield from sets_on_their_way(run)
     if statefulset is None and _is_in_hand(run, replica):
         return  # an interrupted swap, which has to end before anybody can wait for others
-    if statefulset is not None:
-        yield from sets_on_their_way(run)
     if not _serves(run, replica):
         return  # who serves nobody is missed by nobody
     yield from _unready_others(run, replica)

@@ -108,9 +108,11 @@ def _as_stopped(error: ToolError, *, has_begun: bool) -> ToolError:
 def _leave_nothing(run: Run) -> None:
     """Take everything back that a run did before its first swap, unless the set is away."""
     try:
-        outdate_lost_writes(run)
         if settled_set(run) is None:
             return
+        outdate_lost_writes(run)
+        if settled_set(run) is None:
+            return  # what was sent has come meanwhile
         give_back_policies(run)
     except ToolError as error:
         run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))

@@ -9,6 +9,7 @@ conflict. A creation can't name a version: the one that would do harm is waited 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from functools import partial
 from csi_migration.engine.nudge import ANNOTATION
 from csi_migration.engine.run import Run
 from csi_migration.journal.record import Intent
-from csi_migration.kube import Resource, resources
+from csi_migration.kube import NotFound, Resource, resources
 from csi_migration.model.objects import (
     Raw,
     annotations_of,
@@ -50,10 +51,11 @@ def outdate_lost_writes(run: Run) -> None:
 
 
 def sets_on_their_way(run: Run) -> Iterator[str]:
-    """Why no window may be opened yet, in words.
+    """Why no replica may leave yet, in words.
 
-    A StatefulSet whose creation was not answered may come into it, and its controller
-    would put empty claims in the place of those that are missing then.
+    A StatefulSet whose creation was not answered may come into the next window, or into
+    one that was left open, and its controller would put empty claims in the place of those
+    that are missing then.
     """
     for intent in run.directory.journal.open_intents():
         is_creation = intent.object.kind == resources.STATEFULSETS.kind and not intent.object.uid
@@ -78,9 +80,10 @@ def _outdate(run: Run, resource: Resource, intent: Intent) -> None:
         return
     if is_terminating(found) and resource != resources.VOLUMES:
         return
-    if ANNOTATION not in annotations_of(found):
-        found = _annotate(run, resource, found, "true")
-    _annotate(run, resource, found, None)
+    with contextlib.suppress(NotFound):  # it has gone meanwhile
+        if ANNOTATION not in annotations_of(found):
+            found = _annotate(run, resource, found, "true")
+        _annotate(run, resource, found, None)
 
 
 def _annotate(run: Run, resource: Resource, found: Raw, value: str | None) -> Raw:

@@ -176,8 +176,8 @@ def _look_at_disks(observer: Observer, replica: ReplicaPlan) -> None:
         surely = not is_in_place(seen.claims[claim.name])
         try:
             observer.look(LookAt(Look.DISK, claim.name, surely=surely))
-        except (Faulted, PermissionDenied):  # of a catalog, which is no reason to tell nothing
-            observer.look(LookAt(Look.DISK, claim.name))
+        except (Faulted, PermissionDenied):  # one disk is no reason to tell nothing of the others
+            observer.facts.disks[claim.name] = None
 
 
 def _next(observer: Observer, replica: ReplicaPlan, decide: Decide, window: Window) -> Step:
