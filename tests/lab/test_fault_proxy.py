@@ -139,6 +139,21 @@ def test_a_delay_comes_before_or_after_the_write(
     until("the write", lambda: is_there(lab))
 
 
+def test_what_a_dead_run_sent_is_handed_on_when_it_is_let_go(
+    lab: Lab, between: Interposed, victim: subprocess.Popen[bytes]
+) -> None:
+    client = Cluster(between.kubeconfig)
+    client.create(LEASE)
+    between.measure(Meter(Strike(kind="w", number=1, fault=Fault.KILL_LATE)))
+    between.aim(victim.pid)
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        client.delete("Lease", NAME, "default")
+    assert victim.wait(60) == -signal.SIGKILL
+    assert is_there(lab)
+    between.let_go()
+    assert not is_there(lab)
+
+
 def test_a_watch_is_handed_on_event_by_event(lab: Lab, tmp_path: Path) -> None:
     with interposed(lab, tmp_path, identity="admin") as between:
         client = Cluster(between.kubeconfig)
@@ -186,7 +201,7 @@ def test_vcenter_refuses_in_its_own_words(
 def test_a_session_that_was_ended_stays_ended(lab: Lab, between: Interposed) -> None:
     """So that it is vCenter that refuses, and not the proxy in its stead."""
     with session(between) as vcenter:
-        between.meter = Meter(Strike(kind="r", number=1, fault=Fault.LOGOUT))
+        between.meter = Meter(Strike(kind="c", number=1, fault=Fault.LOGOUT))
         for _ in range(2):
             with pytest.raises(vim.fault.NotAuthenticated):
                 datacenters(vcenter)
@@ -197,7 +212,7 @@ def test_a_session_that_was_ended_stays_ended(lab: Lab, between: Interposed) -> 
 def ask_vcenter(between: Interposed, fault: Fault) -> None:
     """Read something as the first request of a new run."""
     with session(between) as vcenter:
-        between.meter = Meter(Strike(kind="r", number=1, fault=fault))
+        between.meter = Meter(Strike(kind="c", number=1, fault=fault))
         datacenters(vcenter)
 
 
