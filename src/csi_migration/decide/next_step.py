@@ -25,6 +25,7 @@ from csi_migration.decide.replica_rules import (
     delete_in_tree_volume,
     deletion,
     id_of,
+    is_in_place,
     is_swapped,
     is_untouched,
     is_whole_on_csi,
@@ -114,7 +115,7 @@ def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
 
 def _make_it_a_first_class_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None:
     if not seen.disk_looked_up:
-        return LookAt(Look.DISK, plan.name, surely=_must_be_known(seen))
+        return LookAt(Look.DISK, plan.name, surely=not is_in_place(seen))
     if seen.disk is None:
         return _register_or_refuse(plan, seen)
     if not seen.disk.keep_after_delete_vm:
@@ -123,15 +124,10 @@ def _make_it_a_first_class_disk(plan: ClaimPlan, seen: ClaimSeen) -> Step | None
 
 
 def _register_or_refuse(plan: ClaimPlan, seen: ClaimSeen) -> Step:
-    if _must_be_known(seen):
-        return unknown_disk(plan)
-    return Act(Action.REGISTER_DISK, plan.name)
-
-
-def _must_be_known(seen: ClaimSeen) -> bool:
     """No claim and no volume is touched before the disk is an FCD."""
-    stands = (seen.claim, seen.old_volume)
-    return any(item.presence is not Presence.OLD or item.terminating for item in stands)
+    if is_in_place(seen):
+        return Act(Action.REGISTER_DISK, plan.name)
+    return unknown_disk(plan)
 
 
 # 5 and 6: the volumes change ---------------------------------------------------

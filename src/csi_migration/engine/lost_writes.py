@@ -20,10 +20,8 @@ from csi_migration.engine.run import Run
 from csi_migration.journal.record import Intent
 from csi_migration.kube import NotFound, Resource, resources
 from csi_migration.model.objects import (
-    Raw,
     annotations_of,
     is_terminating,
-    name_of,
     resource_version_of,
     uid_of,
 )
@@ -74,25 +72,17 @@ def _outdate(run: Run, resource: Resource, intent: Intent) -> None:
 
     A claim or set that is going away has met its deletion; a volume's policy still counts.
     """
+    client, name = run.systems.client, intent.object.name
     namespace = run.plan.namespace if resource.namespaced else None
-    found = run.systems.client.find(resource, intent.object.name, namespace)
+    found = client.find(resource, name, namespace)
     if found is None or uid_of(found) != intent.object.uid:
         return
     if is_terminating(found) and resource != resources.VOLUMES:
         return
+    is_marked = ANNOTATION in annotations_of(found)
     with contextlib.suppress(NotFound):  # it has gone meanwhile
-        if ANNOTATION not in annotations_of(found):
-            found = _annotate(run, resource, found, "true")
-        _annotate(run, resource, found, None)
-
-
-def _annotate(run: Run, resource: Resource, found: Raw, value: str | None) -> Raw:
-    run.guard()
-    metadata = {
-        "uid": uid_of(found),
-        "resourceVersion": resource_version_of(found),
-        "annotations": {ANNOTATION: value},
-    }
-    namespace = run.plan.namespace if resource.namespaced else None
-    body = {"metadata": metadata}
-    return run.systems.client.patch(resource, name_of(found), body, namespace)
+        for value in (None,) if is_marked else ("true", None):
+            run.guard()
+            as_seen = {"uid": uid_of(found), "resourceVersion": resource_version_of(found)}
+            body = {"metadata": as_seen | {"annotations": {ANNOTATION: value}}}
+            found = client.patch(resource, name, body, namespace)
