@@ -175,6 +175,12 @@ def test_an_open_intent_is_judged_by_what_is_seen(looked: ReplicaSeen, words: st
     assert words in only.message
 
 
+def test_nothing_is_said_of_what_is_no_part_of_the_plan() -> None:
+    backup = "csi-migration-web-backup-0"
+    opened = write("create-second-backup", "ConfigMap", backup, is_open=True)
+    assert found(seen(), opened) == []
+
+
 def test_the_outcome_of_an_open_registration_is_seen_in_the_catalog() -> None:
     registering = write("register-disk", "VMDK", FILE, is_open=True)
     assert "no effect yet" in found(seen(), registering)[0].message

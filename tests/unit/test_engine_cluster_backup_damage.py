@@ -33,6 +33,7 @@ from tests.unit.backup_cluster import (
     free,
     put,
     take,
+    unrecorded,
 )
 from tests.unit.journal_samples import IDENTITY
 from tests.unit.kube_server import CUT, Received, Reply, serving, status
@@ -181,7 +182,7 @@ def test_the_guard_is_asked_before_every_write(cluster: Cluster) -> None:
     def guard() -> None:
         asked.append(len(cluster.writes))
 
-    save(cluster.client, CONTENT, guard)
+    save(cluster.client, CONTENT, guard, unrecorded)
     remove(cluster.client, IDENTITY, guard)
     assert asked == list(range(2 * PARTS))
 
@@ -191,7 +192,7 @@ def test_nothing_is_written_against_the_guard(cluster: Cluster) -> None:
         raise Crash
 
     with pytest.raises(Crash):
-        save(cluster.client, CONTENT, guard)
+        save(cluster.client, CONTENT, guard, unrecorded)
     assert cluster.writes == []
     put(cluster)
     with pytest.raises(Crash):
@@ -230,7 +231,7 @@ def test_on_the_wire_a_lost_answer_is_read_and_compared() -> None:
     empty = Reply(body={"items": [], "metadata": {}})
     with serving() as server:
         server.answers = [empty, created, lambda _: Reply(body=stored[0])]
-        save(server.client(), CONTENT, free)
+        save(server.client(), CONTENT, free, unrecorded)
         listed, post, get = server.received
         server.answers = [
             lambda _: Reply(body={"items": stored, "metadata": {}}),

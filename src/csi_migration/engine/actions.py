@@ -63,7 +63,7 @@ class Actor:
         reference = ObjectRef(
             kind=resource.kind,
             name=name,
-            namespace=self._plan.namespace if resource.namespaced else "",
+            namespace=resource.namespace_in(self._plan.namespace) or "",
             uid=item.uid,
             resource_version=item.resource_version,
         )
@@ -227,7 +227,7 @@ class Actor:
 
     def _back_up(self, resource: Resource, name: str, uid: str) -> Raw:
         """Nothing is deleted whose very uid is not in the working directory."""
-        namespace = self._plan.namespace if resource.namespaced else None
+        namespace = resource.namespace_in(self._plan.namespace)
         return save_before_deletion(
             self._systems.client,
             self._run.directory,
@@ -259,7 +259,7 @@ class Actor:
         self._systems.client.delete(
             resource,
             name,
-            self._plan.namespace if resource.namespaced else None,
+            resource.namespace_in(self._plan.namespace),
             uid=seen.uid,
             resource_version=seen.resource_version,
         )

@@ -14,6 +14,7 @@ error, since all of them look first. Why it is as it is:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from csi_migration.engine.backup_maps import (
     SHA256,
@@ -40,6 +41,9 @@ from csi_migration.model.objects import Raw, annotations_of, is_terminating, nam
 
 Guard = Callable[[], None]
 """Called right before every write; raises when nothing may be written any more."""
+
+Announced = Callable[[Raw], AbstractContextManager[object]]
+"""Entered around the one request that creates a ConfigMap; its answer may be lost."""
 
 Maps = dict[int, Raw]
 """The ConfigMaps that stand, by their chunk's number."""
@@ -74,7 +78,7 @@ def refuse_if_there(client: Client, namespace: str, statefulset: str) -> None:
         raise _unfinished(namespace, statefulset, standing)
 
 
-def save(client: Client, content: Content, guard: Guard) -> str:
+def save(client: Client, content: Content, guard: Guard, announced: Announced) -> str:
     """Put the second backup into the cluster; return its SHA-256 in hex.
 
     To be called before anything else is changed, and again by a run that takes the
@@ -101,7 +105,7 @@ def save(client: Client, content: Content, guard: Guard) -> str:
         left = {number: standing[number] for number in standing.keys() - kept}
         _delete_all(client, identity.namespace, left, guard)
     for number in sorted(set(range(len(wanted))) - kept, reverse=True):
-        _create(client, identity.namespace, wanted[number], guard)
+        _create(client, identity.namespace, wanted[number], guard, announced)
     return chunks[0].sha256
 
 
@@ -146,10 +150,11 @@ def remove(client: Client, identity: Identity, guard: Guard) -> None:
     _delete_all(client, identity.namespace, own, guard)
 
 
-def _create(client: Client, namespace: str, body: Raw, guard: Guard) -> None:
+def _create(client: Client, namespace: str, body: Raw, guard: Guard, announced: Announced) -> None:
     guard()
     try:
-        made = client.create(resources.CONFIG_MAPS, body, namespace)
+        with announced(body):
+            made = client.create(resources.CONFIG_MAPS, body, namespace)
     except (AlreadyExists, MaybeApplied):
         found = client.find(resources.CONFIG_MAPS, name_of(body), namespace)
         if found is None:

@@ -10,8 +10,8 @@ from csi_migration.engine.companions import settled_set
 from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.retain import give_back_policies
 from csi_migration.engine.run import Run
+from csi_migration.engine.second_backup import forget_the_second_backup
 from csi_migration.engine.state import state_of
-from csi_migration.engine.tidy import forget_the_second_backup
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
 from csi_migration.model.events import Notice, RunEnded, RunStarted

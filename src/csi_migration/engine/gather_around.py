@@ -44,7 +44,7 @@ class Around:
         if f"list {_dotted(resource)}" in self._refused:
             return None
         try:
-            namespace = self._namespace if resource.namespaced else None
+            namespace = resource.namespace_in(self._namespace)
             return tuple(self._client.list(resource, namespace))
         except NotFound:
             return ()

@@ -42,7 +42,7 @@ def _lists(client: Client, places: tuple[str, ...], namespace: str | None) -> Li
     sharing = Sharing()
 
     def listed(resource: Resource, keep: Callable[[Raw], Raw]) -> tuple[Raw, ...]:
-        where = namespace if resource.namespaced else None
+        where = resource.namespace_in(namespace)
         found = client.list(resource, where, keep=lambda item: sharing.shared(keep(item)))
         return tuple(found)
 

@@ -4,7 +4,7 @@ A request may be held on its way for longer than the run that sent it lives, and
 deletion that arrives after a rollback would take the claim from under its pod. What
 deletes a set, a claim or a volume, or sets a policy, names its version; an object that
 still stands is brought to its next one, and whatever is on its way is then refused with a
-conflict. A creation can't name a version: the one that would do harm is waited for.
+conflict. A creation can't name a version: those that would do harm are waited for.
 """
 
 from __future__ import annotations
@@ -55,10 +55,30 @@ def sets_on_their_way(run: Run) -> Iterator[str]:
     one that was left open, and its controller would put empty claims in the place of those
     that are missing then.
     """
+    return _on_their_way(run, resources.STATEFULSETS)
+
+
+def sit_out_creations(run: Run, resource: Resource) -> None:
+    """Wait until no creation of such an object can come any more.
+
+    To be called while every object that was to be created stands: its name is taken, so
+    that whatever comes meanwhile is refused.
+
+    Raises:
+        WaitedTooLong: the clock does not go on.
+    """
+    wait = run.waiter("", "lost-answers", 2 * _LONGEST_SECONDS)
+    while (why := next(_on_their_way(run, resource), None)) is not None:
+        wait.pause(why)
+
+
+def _on_their_way(run: Run, resource: Resource) -> Iterator[str]:
+    """The creations that were not answered and may still come, in words."""
+    kind = resource.kind
     for intent in run.directory.journal.open_intents():
-        is_creation = intent.object.kind == resources.STATEFULSETS.kind and not intent.object.uid
+        is_creation = intent.object.kind == kind and not intent.object.uid
         if is_creation and _age(run, intent) < _LONGEST_SECONDS:
-            yield f"the creation of the StatefulSet at {intent.time}, not answered, may still come"
+            yield f"the creation of the {kind} at {intent.time}, not answered, may still come"
 
 
 def _age(run: Run, intent: Intent) -> float:
@@ -73,7 +93,7 @@ def _outdate(run: Run, resource: Resource, intent: Intent) -> None:
     A claim or set that is going away has met its deletion; a volume's policy still counts.
     """
     client, name = run.systems.client, intent.object.name
-    namespace = run.plan.namespace if resource.namespaced else None
+    namespace = resource.namespace_in(run.plan.namespace)
     found = client.find(resource, name, namespace)
     if found is None or uid_of(found) != intent.object.uid:
         return

@@ -109,7 +109,7 @@ class Observer:
 
     def _find(self, wanted: Wanted) -> Raw | None:
         resource, name = wanted
-        namespace = self._plan.namespace if resource.namespaced else None
+        namespace = resource.namespace_in(self._plan.namespace)
         return self._systems.client.find(resource, name, namespace)
 
     def with_facts(self, seen: ReplicaSeen) -> ReplicaSeen:

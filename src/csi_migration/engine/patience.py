@@ -50,7 +50,7 @@ class Sighting:
     @property
     def place(self) -> str | None:
         """The namespace, for a kind that has one."""
-        return self.namespace if self.resource.namespaced else None
+        return self.resource.namespace_in(self.namespace)
 
 
 def until_changed(client: Client, seen: Sighting, seconds: float, pause: float) -> bool:

@@ -21,6 +21,7 @@ from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.planning import require_fresh
 from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
+from csi_migration.engine.second_backup import save_the_second_backup
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.todays_set import save_todays_set
 from csi_migration.engine.whole_set import known_sets
@@ -28,7 +29,7 @@ from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.peek import has_journal
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
-from csi_migration.journal.restoring import complete, content_of, restored
+from csi_migration.journal.restoring import complete, restored
 from csi_migration.journal.saved_plan import SavedPlan
 from csi_migration.kube import Client, KubernetesError, MaybeApplied
 from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
@@ -87,7 +88,7 @@ def new_run(
             run = Run(systems, plan, options, held, lease, tell, stop)
             with _ending_if_refused(held):
                 back_up(systems, snapshot, plan, held)
-                _back_up_in_the_cluster(run)
+                save_the_second_backup(run)
             yield run
 
 
@@ -130,7 +131,7 @@ def taken_up_run(
                 write_readme(plan, held)
                 if run.goes_back:
                     run.patiently("", partial(save_todays_set, run))
-                _back_up_in_the_cluster(run)
+                save_the_second_backup(run)
             yield run
 
 
@@ -219,12 +220,6 @@ def _saved_plan(held: WorkingDirectory) -> MigrationPlan:
             "somebody else may have put that there.",
         )
     return plan
-
-
-def _back_up_in_the_cluster(run: Run) -> None:
-    content = content_of(run.directory)
-    client = run.systems.client
-    run.patiently("", lambda: cluster_backup.save(client, content, run.guard))
 
 
 def restore_directory(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from csi_migration.engine import cluster_backup
 from csi_migration.engine.nudge import ANNOTATION, forget_touch
-from csi_migration.engine.run import Run, said
+from csi_migration.engine.run import Run
+from csi_migration.engine.second_backup import forget_the_second_backup
 from csi_migration.engine.whole_set import give_back_all_fields
 from csi_migration.kube import resources
-from csi_migration.model.errors import ToolError
-from csi_migration.model.events import Notice
 from csi_migration.model.objects import annotations_of, name_of
 
 
@@ -22,16 +20,6 @@ def tidy_up(run: Run) -> None:
     # This order: without its journal, a run that lost its mark would not know its own set.
     forget_the_second_backup(run)
     run.patiently("", lambda: give_back_all_fields(run))
-
-
-def forget_the_second_backup(run: Run) -> None:
-    """Delete the backup in the cluster: its migration has ended, or changed nothing."""
-    client, identity = run.systems.client, run.directory.identity
-    try:
-        run.patiently("", lambda: cluster_backup.remove(client, identity, run.guard))
-    except ToolError as error:
-        text = f"the backup in the cluster was not removed: {said(error)}"
-        run.tell(Notice("warning", text))
 
 
 def _untouch_claims(run: Run) -> None:

@@ -32,6 +32,10 @@ class Resource:
         """The API version without its group."""
         return self.group_version.rpartition("/")[2]
 
+    def namespace_in(self, namespace: str | None) -> str | None:
+        """The namespace that its objects have in this one: none for a kind without."""
+        return namespace if self.namespaced else None
+
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
     ) -> str:

@@ -1,0 +1,64 @@
+"""The second backup of a run: saved before its first change, removed when all is over.
+
+What stands in the cluster, and in which order: `engine/cluster_backup.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from csi_migration.engine import cluster_backup
+from csi_migration.engine.lost_writes import sit_out_creations
+from csi_migration.engine.run import Run, closing, said
+from csi_migration.journal.record import ObjectRef
+from csi_migration.journal.restoring import content_of
+from csi_migration.kube import resources
+from csi_migration.model.errors import ToolError
+from csi_migration.model.events import Notice
+from csi_migration.model.objects import Raw, name_of
+
+_CREATE = "create-second-backup"
+
+
+def save_the_second_backup(run: Run) -> None:
+    """Put the working directory's backup into the cluster as well.
+
+    Raises:
+        ToolError: another migration's stands there, or the cluster could not be asked
+            for too long.
+    """
+    client, content = run.systems.client, content_of(run.directory)
+    announced = partial(_announced, run)
+    run.patiently("", lambda: cluster_backup.save(client, content, run.guard, announced))
+
+
+def forget_the_second_backup(run: Run) -> None:
+    """Delete the backup in the cluster: its migration has ended, or changed nothing.
+
+    It stands until no creation of it can come late: that would tell of a migration which
+    has not ended, for good.
+    """
+    client, identity = run.systems.client, run.directory.identity
+    try:
+        sit_out_creations(run, resources.CONFIG_MAPS)
+        run.patiently("", lambda: cluster_backup.remove(client, identity, run.guard))
+    except ToolError as error:
+        text = f"the backup in the cluster was not removed: {said(error)}"
+        run.tell(Notice("warning", text))
+
+
+@contextmanager
+def _announced(run: Run, body: Raw) -> Iterator[None]:
+    """One that was not answered stays open, also when it is found to have come.
+
+    What is found may be that of an earlier try.
+    """
+    journal, namespace = run.directory.journal, run.directory.identity.namespace
+    kind = resources.CONFIG_MAPS.kind
+    reference = ObjectRef(kind=kind, name=name_of(body), namespace=namespace)
+    intent = journal.intent(step=_CREATE, action=_CREATE, object=reference)
+    with closing(journal, intent):
+        yield
+    journal.done(intent)

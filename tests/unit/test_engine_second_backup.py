@@ -1,0 +1,121 @@
+"""The second backup goes last, and nothing of it comes back once the migration has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from csi_migration.engine import lost_writes, second_backup
+from csi_migration.engine.run import Run
+from csi_migration.engine.second_backup import forget_the_second_backup, save_the_second_backup
+from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.journal import utc_now
+from csi_migration.kube import AlreadyExists, MaybeApplied, NotSent, resources
+from csi_migration.model.objects import Raw
+from tests.unit.backup_cluster import CONTENT, Cluster, Crash
+from tests.unit.journal_samples import IDENTITY
+
+
+class Trial:
+    """A run beside a cluster that loses the answer to one creation; the clock is moved by hand."""
+
+    def __init__(self, directory: WorkingDirectory) -> None:
+        self.cluster = Cluster()
+        self.now = utc_now() + timedelta(seconds=5)
+        self.waits: list[str] = []
+        fake = SimpleNamespace(
+            systems=SimpleNamespace(client=self.cluster),
+            directory=directory,
+            guard=lambda: None,
+            patiently=lambda _, look: self._patiently(look),
+            waiter=lambda *_: SimpleNamespace(pause=self._pause),
+            started=time.monotonic(),
+        )
+        self.run = cast(Run, fake)
+
+    def _patiently(self, look: Callable[[], object]) -> None:
+        try:
+            look()
+        except MaybeApplied:
+            look()
+
+    def _pause(self, why: str) -> None:
+        self.waits.append(why)
+        assert self.cluster.numbers() == (0,)
+        self.now += timedelta(seconds=30)
+
+    def arrive(self, sent: Raw) -> None:
+        """The creation that was lost comes, if its name is free."""
+        self.cluster.create(resources.CONFIG_MAPS, sent, "shop")
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
+    monkeypatch.setattr(second_backup, "content_of", lambda _: CONTENT)
+    with WorkingDirectory.create(tmp_path, IDENTITY) as directory:
+        made = Trial(directory)
+        clock = SimpleNamespace(now=lambda _: made.now, fromisoformat=datetime.fromisoformat)
+        monkeypatch.setattr(lost_writes, "datetime", clock)
+        yield made
+
+
+def test_it_goes_at_once_when_every_creation_was_answered(trial: Trial) -> None:
+    save_the_second_backup(trial.run)
+    forget_the_second_backup(trial.run)
+    assert (trial.waits, trial.cluster.objects) == ([], {})
+
+
+def test_it_stands_until_no_lost_creation_can_come_any_more(trial: Trial) -> None:
+    trial.cluster.fail(1, MaybeApplied("lost"), applied=False)
+    save_the_second_backup(trial.run)
+    sent = trial.cluster.map(0)
+    with pytest.raises(AlreadyExists):
+        trial.arrive(sent)
+
+    forget_the_second_backup(trial.run)
+    assert len(trial.waits) == 3
+    assert "ConfigMap" in trial.waits[0]
+    assert trial.cluster.objects == {}
+
+
+def test_what_a_run_that_died_was_creating_is_waited_for_by_the_next(trial: Trial) -> None:
+    trial.cluster.fail(1, Crash(), applied=False)
+    with pytest.raises(Crash):
+        save_the_second_backup(trial.run)
+    save_the_second_backup(trial.run)
+
+    forget_the_second_backup(trial.run)
+    assert len(trial.waits) == 3
+
+
+def test_what_is_found_may_be_that_of_an_earlier_try(trial: Trial) -> None:
+    trial.cluster.fail(1, MaybeApplied("lost"), applied=True)
+    save_the_second_backup(trial.run)
+    forget_the_second_backup(trial.run)
+    assert len(trial.waits) == 3
+    assert trial.cluster.objects == {}
+
+
+def test_a_lost_answer_is_one_too_when_the_look_after_it_fails(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server went away in the middle, and every answer was lost from then on."""
+
+    def away(*_: object) -> None:
+        raise NotSent("nobody answers")
+
+    trial.cluster.fail(1, MaybeApplied("lost"), applied=False)
+    with monkeypatch.context() as context:
+        context.setattr(trial.cluster, "find", away)
+        with pytest.raises(NotSent):
+            save_the_second_backup(trial.run)
+    save_the_second_backup(trial.run)
+
+    forget_the_second_backup(trial.run)
+    assert len(trial.waits) == 3
