@@ -40,7 +40,7 @@ test: $(STAMP) go-test programs ## Run all tests: the tool on the lab's real con
 unit: $(STAMP) ## Run the tests that need nothing but Python
 	$(BIN)/pytest $(TOGETHER) tests/unit
 
-lab-test: $(STAMP) programs ## Run the tests on the lab
+lab-test: $(STAMP) programs ## Run tests/lab
 	$(BIN)/pytest $(TOGETHER) tests/lab
 
 # Before the workers start: of theirs, one would build unheard while the other waits.
