@@ -5,10 +5,7 @@ Nothing is sent twice unasked; answers other than 2xx raise ApiError.
 
 from __future__ import annotations
 
-import base64
 import json
-import ssl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -18,6 +15,8 @@ from urllib.parse import urlencode
 
 import urllib3
 import yaml
+
+from lab.tls import as_told_by
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -96,7 +95,7 @@ class Cluster:
             maxsize=16,
             retries=False,
             timeout=urllib3.Timeout(connect=30, read=30),
-            ssl_context=_tls(cluster, content["users"][0]["user"]),
+            ssl_context=as_told_by(content),
         )
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
@@ -208,15 +207,3 @@ def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     for chunk in answer.stream(65536):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
-
-
-def _tls(cluster: Object, user: Object) -> ssl.SSLContext:
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    # ssl reads a client certificate from a file only.
-    with tempfile.NamedTemporaryFile() as pem:
-        for field in ("client-certificate-data", "client-key-data"):
-            pem.write(base64.b64decode(user[field]))
-        pem.flush()
-        context.load_cert_chain(pem.name)
-    return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.objects import driver_config
+from lab.tls import trusting
 from tests.lab.labkit import Lab
 from tests.lab.proxy import Answer, Cut, Proxy, Request, Upstream
 from tests.lab.soap import no_permission
@@ -59,8 +59,7 @@ class VCenterProxy(Proxy):
 
 def vcenter_upstream(vcenter: dict[str, Any]) -> Upstream:
     """The lab's own vCenter."""
-    context = ssl.create_default_context(cafile=vcenter["ca"])
-    return Upstream(f"https://{vcenter['host']}:{vcenter['port']}", context)
+    return Upstream(f"https://{vcenter['host']}:{vcenter['port']}", trusting(vcenter["ca"]))
 
 
 @contextmanager

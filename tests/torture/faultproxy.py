@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import ssl
-import tempfile
 import threading
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +16,7 @@ import yaml
 
 from lab.objects import driver_config
 from lab.pki import led_to
+from lab.tls import as_told_by
 from tests.lab import soap
 from tests.lab.labkit import Lab
 from tests.lab.proxy import Answer, Cut, Proxy, Request, Upstream
@@ -185,13 +183,4 @@ class _VCenter(_FaultProxy):
 def _user_cluster(kubeconfig: Path) -> Upstream:
     """The user cluster's API server, spoken to with the kubeconfig's own certificate."""
     content = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    authority = b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    # ssl reads a client certificate from a file only.
-    with tempfile.NamedTemporaryFile() as pem:
-        for key in ("client-certificate-data", "client-key-data"):
-            pem.write(b64decode(user[key]))
-        pem.flush()
-        context.load_cert_chain(pem.name)
-    return Upstream(cluster["server"], context)
+    return Upstream(content["clusters"][0]["cluster"]["server"], as_told_by(content))

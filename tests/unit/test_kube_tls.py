@@ -107,6 +107,34 @@ def test_tls_server_name_is_the_name_to_expect(authority: trustme.CA) -> None:
         assert len(server.received) == 1
 
 
+def test_an_intermediate_authority_is_enough(authority: trustme.CA) -> None:
+    """As for kubectl: Go takes every certificate that it is given for an anchor."""
+    intermediate = authority.create_child_ca()
+    with serving(server_context(intermediate, "127.0.0.1")) as server:
+        server.answers = [Reply()]
+        with server.client(certificate_authority=pem(intermediate)) as client:
+            get(client)
+        assert len(server.received) == 1
+
+
+def test_a_new_connection_changes_nothing_that_those_of_other_threads_use(
+    server: ApiServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: list[list[str]] = []
+    change = ssl.SSLContext.set_alpn_protocols
+
+    def spy(context: ssl.SSLContext, protocols: list[str]) -> None:
+        changes.append(protocols)
+        change(context, protocols)
+
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", spy)
+    with server.client(certificate_authority=pem(authority)) as client:
+        get(client)
+        client.close()
+        get(client)
+    assert changes == [["http/1.1"]]
+
+
 def test_insecure_skips_verification_and_says_so(server: ApiServer) -> None:
     with server.client(insecure=True) as client:
         get(client)

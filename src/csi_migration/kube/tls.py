@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from csi_migration.kube.connection import Connection
 from csi_migration.kube.errors import KubeconfigError
+
+_PROTOCOL = "http/1.1"
+
+
+class _SharedContext(ssl.SSLContext):
+    """Connections of several threads share it, so it is not changed once it is made.
+
+    urllib3 sets the protocols at each connection (util/ssl_.py:ssl_wrap_socket), and that
+    frees what another thread's beginning handshake reads (cpython issue 141012).
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing, if they are those that are set already."""
+        if list(alpn_protocols) != [_PROTOCOL]:
+            raise ValueError(f"this context is for {_PROTOCOL}")
 
 
 def ssl_context(connection: Connection, certificate: str, key: str) -> ssl.SSLContext:
@@ -26,21 +41,31 @@ def ssl_context(connection: Connection, certificate: str, key: str) -> ssl.SSLCo
 
 
 def _server_verification(connection: Connection) -> ssl.SSLContext:
+    # What ssl.create_default_context makes, but for the strict checks of RFC 5280 that
+    # Python 3.13 added: authorities that cluster installers made over the years lack
+    # extensions that those insist on.
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    ssl.SSLContext.set_alpn_protocols(context, [_PROTOCOL])
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if connection.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    _load_authority(context, connection)
+    return context
+
+
+def _load_authority(context: ssl.SSLContext, connection: Connection) -> None:
+    if not connection.certificate_authority:
+        context.load_default_certs()
+        return
     try:
-        context = ssl.create_default_context(cadata=connection.certificate_authority or None)
+        context.load_verify_locations(cadata=connection.certificate_authority)
     except ssl.SSLError as error:
         raise KubeconfigError(
             f"{connection.source}: the certificate authority is no PEM certificate",
             details=str(error),
             resolution="Check certificate-authority or certificate-authority-data.",
         ) from error
-    # Python 3.13 checks RFC 5280 strictly by default; authorities that cluster
-    # installers made over the years lack extensions that it then insists on.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if connection.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _load_client(context: ssl.SSLContext, source: str, certificate: str, key: str) -> None:
