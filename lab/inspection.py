@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,18 +119,22 @@ class Inspection:
 
     def _claims(self) -> list[ClaimReport]:
         new = volumes(self._cluster, self._workload)
-        return [self._claim(name, old, new.get(name)) for name, old in self._old.items()]
+        paths = self._paths(filter(None, map(_disk_id, new.values())))
+        return [self._claim(name, old, new.get(name), paths) for name, old in self._old.items()]
 
-    def _claim(self, name: str, old: Object, new: Object | None) -> ClaimReport:
+    def _claim(
+        self, name: str, old: Object, new: Object | None, paths: dict[str, str]
+    ) -> ClaimReport:
         old_path = old["spec"]["vsphereVolume"]["volumePath"]
-        disk_id = new["spec"].get("csi", {}).get("volumeHandle", "") if new else ""
+        disk_id = _disk_id(new) if new else ""
         return ClaimReport(
             claim=name,
             old_volume=old["metadata"]["name"],
             new_volume=new["metadata"]["name"] if new else "",
             old_path=old_path,
             disk_id=disk_id,
-            judgement=self._judge(name, self._path(disk_id, old_path) if disk_id else old_path),
+            # Where it lay, if vCenter no longer knows it.
+            judgement=self._judge(name, paths.get(disk_id, old_path)),
             disk_there=flat_file(self._layout, old_path) is not None,
         )
 
@@ -139,13 +145,15 @@ class Inspection:
         flat = flat_file(self._layout, path)
         return judge(_lines(flat) if flat else [], ledger)
 
-    def _path(self, disk_id: str, old_path: str) -> str:
-        """Where the disk lies; where it lay if vCenter no longer knows it."""
-        with disks(self._vcenter) as datacenter:
-            try:
-                return datacenter.path_of(disk_id)
-            except KeyError:
-                return old_path
+    def _paths(self, disk_ids: Iterable[str]) -> dict[str, str]:
+        """Where the First Class Disks lie that vCenter knows; asked in one session."""
+        asked, paths = list(disk_ids), {}
+        if asked:
+            with disks(self._vcenter) as datacenter:
+                for disk_id in asked:
+                    with contextlib.suppress(KeyError):
+                        paths[disk_id] = datacenter.path_of(disk_id)
+        return paths
 
     def _events(self, name: str) -> int:
         lines = _lines(self._layout.evidence / f"{name}.log", self._marks[name])
@@ -158,6 +166,10 @@ class Inspection:
 
 
 _EVENT_LOGS = ("second-writers", "io-errors", "corrupt")
+
+
+def _disk_id(volume: Object) -> str:
+    return str(volume["spec"].get("csi", {}).get("volumeHandle", ""))
 
 
 def flat_file(layout: Layout, path: str) -> Path | None:

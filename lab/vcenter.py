@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import ssl
 import uuid
@@ -143,10 +144,10 @@ class Disks:
     def first_class_disk(self, disk_id: str) -> Any:
         """The VStorageObject. Raises KeyError when no datastore knows it."""
         manager = self._content.vStorageObjectManager
+        known = vim.vslm.ID(id=disk_id)  # type: ignore[no-untyped-call]
         for datastore in self._datacenter.datastore:
-            for known in manager.ListVStorageObject(datastore):
-                if known.id == disk_id:
-                    return manager.RetrieveVStorageObject(known, datastore)
+            with contextlib.suppress(vim.fault.NotFound):
+                return manager.RetrieveVStorageObject(known, datastore)
         raise KeyError(f"no First Class Disk {disk_id}")
 
     def _make_folder(self, path: str) -> None:
