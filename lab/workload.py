@@ -117,7 +117,8 @@ def _delete_volumes(cluster: Cluster, namespace: str) -> None:
             cluster.delete("PersistentVolume", volume["metadata"]["name"])
     gone = f"volumes of {namespace} gone"
     try:
-        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=10)
+        # Those of all namespaces are listed, and this may take its ten seconds.
+        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=10, pause=0.3)
     except TimeoutError:
         # What a broken migration leaves, the driver can never detach: its volume
         # is no longer registered. By hand one would do the same.
