@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import ssl
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,6 +149,17 @@ class Disks:
             with contextlib.suppress(vim.fault.NotFound):
                 return manager.RetrieveVStorageObject(known, datastore)
         raise KeyError(f"no First Class Disk {disk_id}")
+
+    def destroy(self, paths: Collection[str]) -> None:
+        """Take the First Class Disks of these VMDKs away, bytes and all, but for those in use."""
+        manager = self._content.vStorageObjectManager
+        for datastore in self._datacenter.datastore:
+            for known in manager.ListVStorageObject(datastore):
+                # Another one may have gone since they were listed.
+                with contextlib.suppress(vim.fault.NotFound, vim.fault.InvalidState):
+                    found = manager.RetrieveVStorageObject(known, datastore)
+                    if found.config.backing.filePath in paths:
+                        self._wait(manager.DeleteVStorageObject_Task(known, datastore))
 
     def _make_folder(self, path: str) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Self
 
 from lab.client import Cluster
 from lab.demo import tool, tool_options
+from lab.vcenter import disks
 from lab.waiting import until
 from tests.lab.labkit import Lab, Running, Trial, finish
 from tests.lab.migration import World
@@ -66,6 +67,9 @@ class Patient:
 
     def __exit__(self, *error: object) -> None:
         self.trial.__exit__(*error)  # type: ignore[arg-type]  # what a with block passes
+        # Every tool that comes after this one would have to look at them in the catalog.
+        with disks(self.bench.lab.facts.vcenter) as datacenter:
+            datacenter.destroy(self.paths.values())
 
     def run(self, stage: Stage) -> StageRun:
         """Run the tool to its end, struck as the stage says."""
