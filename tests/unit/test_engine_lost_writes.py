@@ -192,5 +192,7 @@ def test_a_touch_that_comes_late_leaves_no_mark() -> None:
     cluster.put(resources.CLAIMS, snapshots.claim(0))
     seen = cluster.get(resources.CLAIMS, "data-web-0")
     cluster.put(resources.CLAIMS, changed(seen, "status/phase", "Bound"))
-    Nudge(cast(Client, cluster), "shop").touch("data-web-0", seen["metadata"]["resourceVersion"])
+    Nudge(cast(Client, cluster), "shop", lambda: None).touch(
+        "data-web-0", seen["metadata"]["resourceVersion"]
+    )
     assert ANNOTATION not in annotations_of(cluster.get(resources.CLAIMS, "data-web-0"))

@@ -8,6 +8,8 @@ plus one; any other value wedges the trigger.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from csi_migration.kube import Client, KubernetesError, resources
 from csi_migration.model.objects import resource_version_of
 
@@ -18,15 +20,23 @@ _MOST_REQUESTS = 4
 
 
 class FullSync:
-    """At most one request at a time, the next only after the last was handled."""
+    """At most one request at a time, the next only after the last was handled.
 
-    def __init__(self, client: Client) -> None:
+    `guard` is called right before each.
+    """
+
+    def __init__(self, client: Client, guard: Callable[[], None]) -> None:
         self._client = client
+        self._guard = guard
         self._requested = 0
         self._asked = 0
 
     def ask_when_due(self, waited: float) -> None:
-        """Ask, once the usual way has had its time (`waited`, in seconds)."""
+        """Ask, once the usual way has had its time (`waited`, in seconds).
+
+        Raises:
+            LeaseLost: nothing may be written any more.
+        """
         if waited >= _PATIENCE_SECONDS and self._asked < _MOST_REQUESTS:
             self._ask()
 
@@ -41,6 +51,7 @@ class FullSync:
                 return
             metadata = {"resourceVersion": resource_version_of(trigger)}
             body = {"metadata": metadata, "spec": {"triggerSyncID": last + 1}}
+            self._guard()
             self._client.patch(resources.FULL_SYNC_TRIGGERS, _NAME, body)
             self._requested, self._asked = last + 1, self._asked + 1
         except KubernetesError:

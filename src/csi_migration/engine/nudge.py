@@ -9,6 +9,7 @@ queues it at once.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from csi_migration.kube import Client, KubernetesError, resources
 from csi_migration.model.objects import Raw
@@ -19,11 +20,15 @@ _INTERVAL_SECONDS = 0.4
 
 
 class Nudge:
-    """Sets and removes an annotation by turns, and leaves none behind."""
+    """Sets and removes an annotation by turns, and leaves none behind.
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    `guard` is called right before each of its writes.
+    """
+
+    def __init__(self, client: Client, namespace: str, guard: Callable[[], None]) -> None:
         self._client = client
         self._namespace = namespace
+        self._guard = guard
         self._touched: set[str] = set()
         self._last: dict[str, float] = {}
 
@@ -32,6 +37,9 @@ class Nudge:
 
         Now and then only. In a later version it has moved by itself, and a request that
         was held on its way leaves no mark.
+
+        Raises:
+            LeaseLost: nothing may be written any more.
         """
         now = time.monotonic()
         if now - self._last.get(claim, 0.0) < _INTERVAL_SECONDS:
@@ -51,6 +59,7 @@ class Nudge:
 
     def _annotate(self, claim: str, value: str | None, version: str = "") -> None:
         try:
+            self._guard()
             _annotate(self._client, claim, self._namespace, value, version)
         except KubernetesError:
             return  # binding comes without it too, only later

@@ -30,8 +30,8 @@ class Waits:
         self._replica = replica
         self._observer = observer
         self._patience = Patience(client, run.plan, replica, observer)
-        self._sync = FullSync(client)
-        self._nudge = Nudge(client, run.plan.namespace)
+        self._sync = FullSync(client, run.guard)
+        self._nudge = Nudge(client, run.plan.namespace, run.guard)
         self._waiters: dict[tuple[Wait, str], Waiter] = {}
         self._unreachable: Waiter | None = None
         self.current: AwaitIt | None = None
