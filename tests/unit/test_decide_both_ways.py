@@ -9,7 +9,16 @@ from functools import cache
 import pytest
 
 from csi_migration.model.plan import Direction, ReplicaPlan, Window
-from csi_migration.model.step import Act, Action, AwaitIt, Finished, Refuse, Retreat
+from csi_migration.model.step import (
+    Act,
+    Action,
+    AwaitIt,
+    Finished,
+    Look,
+    LookAt,
+    Refuse,
+    Retreat,
+)
 from tests.unit.replica_others import others, others_act
 from tests.unit.replica_run import NOTHING, Endings, Memory, Run, ending, prepared, visit
 from tests.unit.replica_world import (
@@ -108,6 +117,37 @@ def test_killed_on_the_way_there_and_on_the_way_back_it_still_reaches_either_end
     for world in twice:
         for again in (here, there):
             assert_reached(again, end_of(again, world))
+
+
+@each_plan
+@each_window
+@each_direction
+def test_a_volume_is_made_by_a_look_at_its_disk_that_nothing_took_time_after(
+    plan: ReplicaPlan, window: Window, direction: Direction
+) -> None:
+    """A snapshot may make a delta of it, or a Storage vMotion move it, during any wait."""
+    run = Run(plan, direction, window)
+    made = [
+        claim
+        for world in worlds_on_the_way(run, start_of(run))
+        for claim in volumes_made_by_a_fresh_look(run, prepared(world))
+    ]
+    assert set(made) == {claim.name for claim in plan.claims}
+
+
+def volumes_made_by_a_fresh_look(run: Run, start: World) -> Iterator[str]:
+    fresh: set[str] = set()
+    for _, _, step in visit(run, start):
+        match step:
+            case LookAt(Look.DISK, claim):
+                fresh.add(claim)
+            case Act(Action.CREATE_VOLUME | Action.RESTORE_VOLUME, claim):
+                assert claim in fresh
+                yield claim
+            case AwaitIt(_, _, claim):
+                fresh = fresh - {claim} if claim else set()
+            case Act(_, claim):
+                fresh = fresh - {claim} if claim else set()
 
 
 # Every world there is ------------------------------------------------------------------

@@ -13,6 +13,20 @@ _BEFORE_A_START = (
     Action.RESTORE_CLAIM,
     Action.CREATE_POD,
 )
+# A disk moves, or a snapshot makes a delta of it, at any time: no volume is made by a look
+# that is older than the last thing that took its time.
+_TAKING_TIME = (
+    Action.REGISTER_DISK,
+    Action.PROTECT_DISK,
+    Action.DELETE_CLAIM,
+    Action.DELETE_VOLUME,
+    Action.CREATE_VOLUME,
+    Action.DELETE_CSI_CLAIM,
+    Action.DELETE_CSI_VOLUME,
+    Action.RESTORE_VOLUME,
+)
+_WAITS_OF_A_CLAIM = (Wait.CLAIM_GONE, Wait.VOLUME_GONE, Wait.UNREGISTERED)
+_WAITS_OF_THE_POD = (Wait.POD_GONE, Wait.DETACHED)
 _CHANGING_REGISTRATION = (
     Action.DELETE_VOLUME,
     Action.CREATE_VOLUME,
@@ -54,16 +68,22 @@ class Facts:
             self.attached_by = None
         if action is Action.OPEN_WINDOW:
             self.left_owned = None
-        if action in (Action.REGISTER_DISK, Action.PROTECT_DISK):
+        if action is Action.DELETE_POD:
+            self.disks.clear()
+        if action in _TAKING_TIME:
             self.disks.pop(claim, None)
         if action in _CHANGING_REGISTRATION:
             self.registered.pop(claim, None)
 
     def forget_for(self, wait: Wait, claim: str) -> None:
-        """Drop what is being waited for, so that it is looked at again."""
+        """Drop what is being waited for, and what may be another by now."""
         if wait is Wait.DETACHED:
             self.attached_by = None
         if wait is Wait.ORPHANED:
             self.left_owned = None
+        if wait in _WAITS_OF_THE_POD:
+            self.disks.clear()
+        if wait in _WAITS_OF_A_CLAIM:
+            self.disks.pop(claim, None)
         if wait in (Wait.REGISTERED, Wait.UNREGISTERED):
             self.registered.pop(claim, None)
