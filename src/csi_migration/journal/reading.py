@@ -48,8 +48,9 @@ class Reading:
 def read(data: bytes) -> Reading:
     """Read a journal.
 
-    A bad last line is a write cut short, before fsync could return: nobody acted
-    on it, so it is left out. Anything else that is wrong is damage.
+    A last line that ends early, or with zeros in it, is a write cut short before fsync
+    could return: nobody acted on it, so it is left out. Anything else that is wrong is
+    damage: of a last line that is all there, what it announced may have been done.
 
     Raises:
         JournalUnreadable: damaged, or written by another version of the tool.
@@ -73,14 +74,21 @@ def _checked(data: bytes) -> Iterator[tuple[bytes, int, str]]:
         try:
             body, checksum = check(data[start : end if end >= 0 else len(data)], checksum)
         except BadLine as error:
-            last = end < 0 or end == len(data) - 1
-            if number == 0 or not last or isinstance(error, WholeLineDamaged):
+            is_cut_short = _is_cut_short(data[start:], error)
+            if number == 0 or not is_cut_short:
                 raise _damaged(number, str(error)) from error
             return
         if end < 0:
             return
         start, number = end + 1, number + 1
         yield body, start, checksum
+
+
+def _is_cut_short(rest: bytes, error: BadLine) -> bool:
+    """File systems fill with zeros what they had no time to write; one may be a flipped bit."""
+    is_last = rest.find(b"\n") in (-1, len(rest) - 1)
+    ends_early = not rest.endswith(b"\n")
+    return is_last and not isinstance(error, WholeLineDamaged) and (ends_early or b"\0\0" in rest)
 
 
 def _decoded(bodies: tuple[bytes, ...]) -> tuple[Record, ...]:
