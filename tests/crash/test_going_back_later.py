@@ -11,7 +11,7 @@ import pytest
 from lab.client import Object
 from lab.waiting import until
 from tests.conftest import StartTrial
-from tests.lab.adversarykit import uid
+from tests.lab.adversarykit import orphan_the_set, uid
 from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, volume_sources
 from tests.lab.labkit import Trial, finish
 from tests.lab.lookkit import looked
@@ -146,3 +146,39 @@ def test_a_rollout_that_has_not_ended_is_said_and_nothing_goes_back(trial: Start
     done = made.rollback(*QUICK)
     assert done.exit_code == 0, str(done)
     made.assert_taken_back()
+
+
+def test_a_set_that_was_made_again_to_grow_its_claims_goes_back_as_it_is_then(
+    trial: StartTrial,
+) -> None:
+    """Claim templates are fixed, so people delete the set, leave its pods, and apply it anew."""
+    made = trial(replicas=2)
+    before = made.workload
+    migrated(made)
+    again = made_again(made, replicas=3)
+    made.scaled(3)
+
+    with_a_kill(made)
+    done = made.rollback(*QUICK)
+    assert done.exit_code == 0, str(done)
+    assert volume_sources(made) == {
+        "data-web-0": "in-tree",
+        "data-web-1": "in-tree",
+        "data-web-2": "CSI",
+    }
+    found = made.statefulset()
+    assert (found["spec"]["replicas"], found["metadata"]["labels"]["tier"]) == (3, "grown")
+    assert found["metadata"]["uid"] != again
+    made.workload = before
+    assert_nothing_lost(made)
+
+
+def made_again(made: Trial, replicas: int) -> str:
+    """The set deleted with its pods left, and applied with more replicas; its new uid."""
+    body = made.statefulset()
+    orphan_the_set(made)
+    kept = {key: body["metadata"][key] for key in ("name", "namespace")}
+    metadata = kept | {"labels": body["metadata"].get("labels", {}) | {"tier": "grown"}}
+    spec = body["spec"] | {"replicas": replicas}
+    new = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
+    return str(made.cluster.create(new)["metadata"]["uid"])

@@ -13,7 +13,7 @@ from csi_migration.engine.companions import missing_claims, settled_set, vanishe
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.todays_set import go_by_todays_set, save_todays_set
 from csi_migration.engine.whole_set import known_sets_in
-from csi_migration.journal.record import Intent, ObjectRef, Record, Saved
+from csi_migration.journal.record import Intent, ObjectRef, Record, RunEnded, RunStarted, Saved
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.events import Notice
@@ -212,6 +212,83 @@ def test_a_set_of_somebody_else_is_not_saved_as_todays() -> None:
     run, _ = run_on(cluster_of(made_by_the_migration()))
     save_todays_set(run)
     assert run.directory.journal.records() == ()
+
+
+# A set that somebody made again after the migration had ended ---------------------------
+
+
+def ended(exit_code: int) -> tuple[Record, ...]:
+    """Of a run that ended so, and the rollback that has begun now."""
+    return (
+        RunEnded(seq=0, time="", exit_code=exit_code, state=""),
+        RunStarted(seq=1, time="", tool_version="0.1.0", arguments={}),
+    )
+
+
+def run_after(exit_code: int, cluster: Listing) -> tuple[Run, list[str]]:
+    run, told = run_on(cluster)
+    directory: Any = run.directory
+    directory.records = ended(exit_code)
+    return run, told
+
+
+def taken_over_by(statefulset: Raw) -> Listing:
+    """A cluster whose pods have that set for their controller."""
+    cluster = cluster_of(statefulset)
+    for ordinal in (0, 1):
+        owner = {"kind": "StatefulSet", "name": "web", "uid": UID, "controller": True}
+        pod = changed(snapshots.pod(ordinal), "metadata/ownerReferences", [owner])
+        cluster.put(resources.PODS, pod)
+    return cluster
+
+
+def test_a_set_that_was_made_again_after_the_migration_had_ended_is_todays() -> None:
+    run, told = run_after(0, taken_over_by(made_by_the_migration()))
+    save_todays_set(run)
+    go_by_todays_set(run)
+    assert run.plan.original["spec"]["replicas"] == 3
+    assert settled_set(run) is not None
+    assert any("was made again since the migration" in words for words in told)
+    # The next run knows it too, with the set away.
+    assert known_sets_in(run.directory.journal.records()) == {UID}
+
+
+def test_a_set_that_was_made_again_before_the_migration_had_ended_is_not() -> None:
+    run, _ = run_after(5, taken_over_by(made_by_the_migration()))
+    save_todays_set(run)
+    assert run.known_sets == set()
+    with pytest.raises(NeedsPerson, match="created the StatefulSet again"):
+        settled_set(run)
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "value", "words"),
+    [
+        (resources.PODS, "metadata/ownerReferences", [], "pod web-1 is not its own"),
+        (resources.CLAIMS, "spec/volumeName", "pvc-empty", "claim data-web-1 is not on the volume"),
+    ],
+    ids=["an orphan", "another volume"],
+)
+def test_a_set_that_does_not_hold_what_was_migrated_is_refused_without_harmful_advice(
+    resource: Resource, field: str, value: Any, words: str
+) -> None:
+    cluster = taken_over_by(made_by_the_migration())
+    name = "web-1" if resource is resources.PODS else "data-web-1"
+    cluster.put(resource, changed(cluster.get(resource, name), field, value))
+    run, _ = run_after(0, cluster)
+    with pytest.raises(NeedsPerson, match=words) as refused:
+        save_todays_set(run)
+    assert "cascade" not in refused.value.resolution
+    assert run.known_sets == set()
+
+
+def test_a_set_that_was_made_again_smaller_is_told_how_to_scale_it_back() -> None:
+    cluster = taken_over_by(made_by_the_migration(1))
+    cluster.objects.pop((resources.PODS.plural, "web-1"))
+    run, _ = run_after(0, cluster)
+    save_todays_set(run)
+    with pytest.raises(NeedsPerson, match="scaled down since the backup"):
+        go_by_todays_set(run)
 
 
 def test_a_set_whose_fields_were_not_given_back_is_not_saved_as_todays() -> None:

@@ -16,10 +16,12 @@ from csi_migration.model.objects import (
     Raw,
     claim_name,
     claim_templates_of,
+    controller_uid_of,
     first_ordinal_of,
     labels_of,
     name_of,
     ordinals_of,
+    uid_of,
 )
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan
 
@@ -109,6 +111,35 @@ def _rolling_out(
             f"Let it end (`kubectl {name.format('status')}`; a partition or OnDelete holds it) "
             f"or take it back (`kubectl {name.format('undo')}`), and run `rollback` again.",
         )
+
+
+# A set that somebody made again after the migration had ended -------------------------
+
+
+def doubts_about_heir(
+    plan: MigrationPlan, statefulset: Raw, pods: Mapping[str, Raw], claims: Mapping[str, Raw]
+) -> Iterator[str]:
+    """Why a set that somebody made again does not hold what was migrated, in words.
+
+    Claim templates are fixed, so people who grow a claim delete the set, leave its pods, and
+    apply it again; so do Helm and operators. Its controller takes the pods back by their
+    labels and knows the claims by their names (kubernetes: stateful_set.go).
+    """
+    kept = ordinals_of(statefulset)
+    for replica in plan.replicas:
+        if replica.ordinal in kept:
+            pod = pods.get(replica.pod)
+            if pod is not None and controller_uid_of(pod) != uid_of(statefulset):
+                yield f"pod {replica.pod} is not its own"
+            yield from _not_ours(replica, claims)
+
+
+def _not_ours(replica: ReplicaPlan, claims: Mapping[str, Raw]) -> Iterator[str]:
+    for claim in replica.claims:
+        found = claims.get(claim.name)
+        volume = found["spec"].get("volumeName") if found else ""
+        if volume not in (claim.old_volume, claim.new_volume):
+            yield f"claim {claim.name} is not on the volume of this migration"
 
 
 # Replicas that the backup does not have -------------------------------------------

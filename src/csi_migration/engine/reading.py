@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from csi_migration.engine.companions import is_ours
+from csi_migration.engine.heir import is_heir
 from csi_migration.engine.lease import is_at_work, lease_name
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.start import require_cluster
@@ -19,7 +21,7 @@ from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Done, Failed, Intent, Record, RunEnded, RunStarted
 from csi_migration.kube import resources
 from csi_migration.model.errors import ExitCode
-from csi_migration.model.objects import Raw
+from csi_migration.model.objects import Raw, uid_of
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan, Window
 from csi_migration.model.status import LastRun, LeaseStatus, RunState, Write
 
@@ -33,7 +35,7 @@ class Session:
         found: the working directory.
         plan: the migration in it.
         lease: beside the set; None when there is none.
-        known_sets: uids of the sets that this migration made.
+        known_sets: uids of the sets that this migration made, or that took its place since.
     """
 
     systems: Systems
@@ -75,14 +77,23 @@ def session(systems: Systems, found: Peek, plan: MigrationPlan) -> Session:
         KubernetesError: it could not be read.
     """
     require_cluster(systems, found.identity)
+    known = known_sets_in(found.records)
     lease = systems.client.find(resources.LEASES, lease_name(plan.statefulset), plan.namespace)
     return Session(
         systems,
         found,
         plan,
         lease_status(lease, datetime.now(UTC)) if lease else None,
-        frozenset(known_sets_in(found.records)),
+        frozenset(known | (_heirs(systems, plan, known) if found.has_finished else set())),
     )
+
+
+def _heirs(systems: Systems, plan: MigrationPlan, known: set[str]) -> set[str]:
+    """The set that somebody made again after the migration had ended, by uid."""
+    found = systems.client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace)
+    if found is None or is_ours(found, plan, known):
+        return set()
+    return {uid_of(found)} if is_heir(systems.client, plan, found) else set()
 
 
 def lease_status(lease: Raw, now: datetime) -> LeaseStatus:

@@ -11,6 +11,7 @@ from csi_migration.decide.todays_set import (
 )
 from csi_migration.engine.backup import save_before_deletion
 from csi_migration.engine.companions import is_ours
+from csi_migration.engine.heir import follows_an_end, require_heir
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.whole_set import set_before_its_window
 from csi_migration.kube import Client, resources
@@ -48,14 +49,21 @@ def save_todays_set(run: Run) -> None:
 
     What it became since the migration only the directory knows while it is away. A set
     whose fields were not given back to their owners yet is not what it should come back as.
+    One that somebody made again after the migration had ended is its heir, and known from
+    then on.
 
     Raises:
+        NeedsPerson: what was migrated is not that set's own.
         JournalBroken: the directory cannot be written.
         KubernetesError: the set could not be read.
     """
     found, plan = _find(run), run.plan
-    if found is None or not is_ours(found, plan, run.known_sets) or not is_given_back(found):
+    if found is None or not is_given_back(found):
         return
+    if not is_ours(found, plan, run.known_sets):
+        if not follows_an_end(run.directory.journal.records()):
+            return
+        _take_for_heir(run, found)
     save_before_deletion(
         run.systems.client,
         run.directory,
@@ -64,6 +72,16 @@ def save_todays_set(run: Run) -> None:
         namespace=plan.namespace,
         uid=uid_of(found),
     )
+
+
+def _take_for_heir(run: Run, found: Raw) -> None:
+    require_heir(run.systems.client, run.plan, found)
+    run.known_sets.add(uid_of(found))
+    text = (
+        f"the StatefulSet was made again since the migration (uid {uid_of(found)}); its pods and "
+        "claims are those that were migrated, so it is taken back as it is today"
+    )
+    run.tell(Notice("warning", text))
 
 
 def plan_of_today(client: Client, plan: MigrationPlan, today: Raw) -> MigrationPlan:
