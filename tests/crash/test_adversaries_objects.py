@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,6 +161,86 @@ def stray_pod(made: Trial) -> Object:
     container = {"name": "stray", "image": "lab/writer:1"}
     spec = {"containers": [container]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def test_a_claim_that_the_sets_controller_made_anew_is_cleared_by_the_words_that_are_printed(
+    trial: StartTrial,
+) -> None:
+    """Somebody deletes a migrated claim and its pod: the controller fills the place."""
+    made = trial(replicas=1)
+    done = made.migrate(*QUICK)
+    assert done.exit_code == 0, str(done)
+    old = uid(made, "PersistentVolumeClaim", "data-web-0")
+    volume = made.volumes()["data-web-0"]["metadata"]["name"]
+    retained = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+    made.cluster.patch("PersistentVolume", volume, retained)  # else its disk would be gone
+    with cordoned(made):
+        for kind, name in (("PersistentVolumeClaim", "data-web-0"), ("Pod", "web-0")):
+            made.cluster.delete(kind, name, made.workload.namespace)
+        until(
+            "both were made anew",
+            lambda: (
+                uid(made, "PersistentVolumeClaim", "data-web-0") not in ("", old)
+                and uid(made, "Pod", "web-0") != ""
+            ),
+        )
+        foreign = uid(made, "PersistentVolumeClaim", "data-web-0")
+        refused = made.rollback(*QUICK)
+        assert refused.exit_code == 6, str(refused)
+        assert f"claim data-web-0 (uid {foreign})" in told(refused)
+        assert obey(made, refused) == ["statefulset web", "pod web-0", "pvc data-web-0"]
+    bring_to("rollback", made)
+
+
+@contextmanager
+def cordoned(made: Trial) -> Iterator[None]:
+    """No pod finds a node."""
+    nodes = [node["metadata"]["name"] for node in made.cluster.list("Node")]
+    for node in nodes:
+        made.cluster.patch("Node", node, {"spec": {"unschedulable": True}})
+    try:
+        yield
+    finally:
+        for node in nodes:
+            made.cluster.patch("Node", node, {"spec": {"unschedulable": False}})
+
+
+def obey(made: Trial, run: ToolRun) -> list[str]:
+    """Do what the printed kubectl commands say, word for word; what was deleted, in order."""
+    namespace, kinds = made.workload.namespace, {"pod": "Pod", "pvc": "PersistentVolumeClaim"}
+    command = rf"`kubectl -n {namespace} delete (\S+) (\S+?)( --cascade=orphan)?`"
+    commands = list(dict.fromkeys(re.findall(command, told(run))))
+    for kind, name, orphans in commands:
+        orphan_the_set(made) if orphans else deleted(made, kinds[kind], name)
+    return [f"{kind} {name}" for kind, name, _ in commands]
+
+
+def deleted(made: Trial, kind: str, name: str) -> None:
+    before = uid(made, kind, name)
+    made.cluster.delete(kind, name, made.workload.namespace)
+    until(f"{name} is gone", lambda: uid(made, kind, name) != before)
+
+
+@WINDOWS
+def test_a_pod_in_the_place_of_another_replica_stops_the_run(
+    trial: StartTrial, window: str
+) -> None:
+    """The set comes back for the pod that vanished, but its controller can't make it."""
+    made = trial(replicas=2)
+    with begun(made, *QUICK, "--window", window) as tool:
+        with pod_leaving(made, tool):
+            with standing_still(tool):
+                made.cluster.delete("Pod", "web-0", made.workload.namespace)
+                until("it is gone", lambda: uid(made, "Pod", "web-0") == "")
+                foreign = made.cluster.create(stray_pod(made))["metadata"]["uid"]
+            await_words(tool, "bring the StatefulSet back")
+        run = finish(tool)
+    assert run.exit_code == 6, str(run)
+    assert f"pod web-0 (uid {foreign}) was made by somebody else" in told(run)
+    assert_nothing_lost(made)
+    assert obey(made, run) == ["pod web-0"]
+    until("both Ready", made.ready)
+    bring_to("resume", made)
 
 
 def test_a_volume_that_was_set_back_to_delete_stops_the_run_until_it_is_retain(

@@ -56,6 +56,7 @@ def csi_volume(plan: MigrationPlan, manager: str) -> Raw:
 def cluster_with_volume(manager: str) -> MemoryCluster:
     cluster = MemoryCluster()
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
+    cluster.put(resources.PODS, snapshots.pod(0))
     cluster.put(resources.VOLUMES, csi_volume(plan_of(snapshots.healthy()), manager))
     return cluster
 

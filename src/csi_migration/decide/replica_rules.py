@@ -331,6 +331,8 @@ def bring_the_pod_back(plan: ReplicaPlan, seen: ReplicaSeen, window: Window) -> 
         return AwaitIt(Wait.ORPHANED, "the set is still going away, and would go unnoticed")
     if seen.pod.presence is Presence.ABSENT and seen.statefulset.presence is Presence.ABSENT:
         return Act(Action.CREATE_POD)
+    if refused := _no_strangers(seen):
+        return refused
     if window is Window.REPLICA or seen.others_gone:
         return close_the_window(plan, seen) or await_ready(seen)
     return await_ready(seen)
@@ -345,6 +347,16 @@ def close_the_window(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
     if seen.pod.owner != seen.statefulset.uid:
         return AwaitIt(Wait.ADOPTED, "the StatefulSet's controller has not adopted the pod yet")
     return None
+
+
+def _no_strangers(seen: ReplicaSeen) -> Refuse | None:
+    """An OrderedReady set makes no pod before all those with lower ordinals are there."""
+    if not seen.strangers:
+        return None
+    return Refuse(
+        f"{', '.join(seen.strangers)} was made by somebody else, and the StatefulSet's controller "
+        "can't make its own"
+    )
 
 
 def _missing_claim(plan: ReplicaPlan, seen: ReplicaSeen) -> Refuse | None:

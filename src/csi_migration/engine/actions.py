@@ -8,7 +8,11 @@ from typing import Any
 
 from csi_migration.decide.manifests import claim_changes, with_claim_templates, with_handle
 from csi_migration.engine.backup import save_before_deletion
-from csi_migration.engine.companions import missing_claims, require_others_ready
+from csi_migration.engine.companions import (
+    missing_claims,
+    require_others_ready,
+    way_out_of_missing,
+)
 from csi_migration.engine.ownership import give_back_ownership
 from csi_migration.engine.run import Run
 from csi_migration.engine.ways_out import remove_the_set
@@ -151,11 +155,13 @@ class Actor:
 
     def _open_window(self) -> dict[str, str]:
         """Take away the very set that was read last, unless it could not come back."""
-        missing = [name for name in missing_claims(self._run) if not self._makes_anew(name)]
+        missing = missing_claims(self._run)
+        missing = {name: why for name, why in missing.items() if not self._makes_anew(name)}
         if missing:
             raise NeedsPerson(
-                f"the StatefulSet was not taken away: {', '.join(missing)} is missing or going "
-                "away, and it could not come back without"
+                f"the StatefulSet was not taken away, for it could not come back: claim "
+                f"{', claim '.join(missing.values())}",
+                resolution=way_out_of_missing(self._run, missing),
             )
         self._systems.client.delete(
             resources.STATEFULSETS,
@@ -285,8 +291,9 @@ def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str
     missing = missing_claims(run)
     if missing:
         raise NeedsPerson(
-            f"the StatefulSet was not created: {', '.join(missing)} is missing, and its "
-            "controller would provision an empty volume for it"
+            f"the StatefulSet was not created, for its controller would run on an empty volume: "
+            f"claim {', claim '.join(missing.values())}",
+            resolution=way_out_of_missing(run, missing),
         )
     manifest = with_claim_templates(set_before, templates_of)
     created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)

@@ -10,13 +10,19 @@ from csi_migration.decide.replica_rules import spec_changed
 from csi_migration.decide.todays_set import all_pods, claims_made_since
 from csi_migration.engine.lost_writes import sets_on_their_way
 from csi_migration.engine.run import Run, timeout_of
-from csi_migration.engine.ways_out import put_the_spec_back, remove_the_set
+from csi_migration.engine.ways_out import (
+    put_the_spec_back,
+    remove_foreign,
+    remove_the_set,
+    remove_what_a_controller_made,
+)
 from csi_migration.kube import resources
 from csi_migration.model.errors import NeedsPerson, Stopped
 from csi_migration.model.events import Notice
 from csi_migration.model.objects import (
     REVISION_LABEL,
     Raw,
+    by_name,
     controller_uid_of,
     has_left,
     is_made_by_tool,
@@ -125,7 +131,20 @@ def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     pods = pods_by_name(run)
     for other in all_pods(run.plan):
         if other not in {replica.pod, *run.in_hand} and not _is_ready(pods.get(other)):
+            if other not in pods:
+                _require_no_stranger(run, other)
             yield f"{other} is not Ready"
+
+
+def _require_no_stranger(run: Run, pod: str) -> None:
+    """The set's controller waits for ever for a name that a pod without its labels has."""
+    found = run.systems.client.find(resources.PODS, pod, run.plan.namespace)
+    if found is not None and not is_terminating(found) and pod not in pods_by_name(run):
+        raise NeedsPerson(
+            f"pod {pod} (uid {uid_of(found)}) was made by somebody else, and the StatefulSet's "
+            "controller can't make its own",
+            resolution=remove_foreign(run.plan, [f"pod {pod}"]),
+        )
 
 
 def _is_ready(pod: Raw | None) -> bool:
@@ -262,21 +281,39 @@ def is_ours(statefulset: Raw, plan: MigrationPlan, known_sets: Collection[str]) 
     return is_known or is_made_by_tool(statefulset)
 
 
-def missing_claims(run: Run) -> list[str]:
-    """Claims whose place a controller would fill with an empty volume, in words.
+def missing_claims(run: Run) -> dict[str, str]:
+    """Claims whose place a controller would fill with an empty volume, or has filled, by
+    name; what is wrong in words.
 
     While there is one, the StatefulSet must not come back.
     """
-    found = run.systems.client.list(resources.CLAIMS, run.plan.namespace)
-    there = {name_of(claim): claim for claim in found}
+    found = by_name(run.systems.client.list(resources.CLAIMS, run.plan.namespace))
     planned = (claim for replica in run.plan.replicas for claim in replica.claims)
-    missing = [claim.name for claim in planned if not _stands(there.get(claim.name), claim)]
-    since = claims_made_since(run.plan)
-    return missing + [name for name in since if name not in there or is_terminating(there[name])]
+    missing = {claim.name: _missing(claim.name, found, claim) for claim in planned}
+    missing |= {name: _missing(name, found) for name in claims_made_since(run.plan)}
+    return {name: words for name, words in missing.items() if words}
 
 
-def _stands(claim: Raw | None, planned: ClaimPlan) -> bool:
-    if claim is None or is_terminating(claim):
-        return False
-    volumes = (planned.old_volume, planned.new_volume)
-    return uid_of(claim) == planned.uid or claim["spec"].get("volumeName") in volumes
+def _missing(name: str, found: dict[str, Raw], planned: ClaimPlan | None = None) -> str:
+    """What is wrong with a claim; of one that is not planned only whether it stands."""
+    claim = found.get(name)
+    if claim is None:
+        return f"{name} is missing"
+    if is_terminating(claim):
+        return f"{name} is going away"
+    if planned is None or uid_of(claim) == planned.uid:
+        return ""
+    volume = claim["spec"].get("volumeName", "")
+    if volume in (planned.old_volume, planned.new_volume):
+        return ""
+    on = f"on volume {volume}" if volume else "not bound"
+    return f"{name} (uid {uid_of(claim)}, {on}) was made by somebody else"
+
+
+def way_out_of_missing(run: Run, missing: Collection[str]) -> str:
+    """What to do about claims that somebody else made; empty if there is none."""
+    found = by_name(run.systems.client.list(resources.CLAIMS, run.plan.namespace))
+    pods = {claim.name: replica.pod for replica in run.plan.replicas for claim in replica.claims}
+    there = [name for name in missing if name in found and not is_terminating(found[name])]
+    named = sorted({f"pod {pods[name]}" for name in there}) + [f"pvc {name}" for name in there]
+    return remove_what_a_controller_made(run.plan, named) if there else ""

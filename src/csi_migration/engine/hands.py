@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from csi_migration.engine.patience import ROUND_SECONDS
 from csi_migration.engine.run import Run
 from csi_migration.engine.swap import MUST_STOP, Retreated, Swap, Turn
-from csi_migration.model.errors import ToolError
+from csi_migration.model.errors import NeedsPerson, ToolError
 from csi_migration.model.events import Notice
 
 _PAUSE_SECONDS = 0.2
@@ -117,7 +117,8 @@ class Hands:
     def _fails(self, swap: Swap, error: ToolError) -> None:
         self._run.tell(Notice("warning", error.message, swap.pod))
         if not swap.turn_back(error):
-            self._stuck[swap] = swap.error or error
+            is_for_a_person = isinstance(error, NeedsPerson)
+            self._stuck[swap] = error if is_for_a_person else swap.error or error
 
     def _put_down(self, swap: Swap) -> None:
         self.left.remove(swap)

@@ -88,6 +88,7 @@ class Observer:
         """
         found = self._found()
         statefulset = found[resources.STATEFULSETS, self._plan.statefulset]
+        is_made_by_it = statefulset is not None and not found[resources.PODS, self._replica.pod]
         return ReplicaSeen(
             statefulset=self._set_seen(statefulset),
             pod=self._pod_seen(found[resources.PODS, self._replica.pod], statefulset),
@@ -95,6 +96,7 @@ class Observer:
             attached_by=self.facts.attached_by,
             left_owned=self.facts.left_owned,
             others_gone=self._others_gone() if statefulset is None else (),
+            strangers=tuple(self._strangers(statefulset)) if is_made_by_it else (),
         )
 
     def _found(self) -> Found:
@@ -147,6 +149,13 @@ class Observer:
             gone = tuple(name for name in expected if name not in own)
             self._others = (now, gone)
         return gone
+
+    def _strangers(self, statefulset: Raw) -> Iterator[str]:
+        """Without the set's labels it is not the set's, and its name is taken for good."""
+        for name in self._others_gone():
+            found = self._find((resources.PODS, name))
+            if found and not has_left(found) and controller_uid_of(found) != uid_of(statefulset):
+                yield f"pod {name} (uid {uid_of(found)})"
 
     def look(self, at: LookAt) -> None:
         """Find out what the decision asked for, into `facts`."""

@@ -217,6 +217,8 @@ class Swap:
                 return
             self._drive(retreat_step)
         except ToolError as second:
+            if isinstance(second, NeedsPerson) and isinstance(error, OthersNeedTheSet):
+                raise  # what keeps the set from making the others is what there is to say
             if second.message != error.message:
                 text = f"the way back failed too: {second.message}"
                 self._run.tell(Notice("warning", text, self.replica.pod))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
@@ -45,6 +45,21 @@ def remove_the_set(plan: MigrationPlan) -> str:
     )
 
 
+def remove_foreign(plan: MigrationPlan, objects: Sequence[str]) -> str:
+    """How objects that somebody else made go away: each with its kind, as kubectl takes them."""
+    commands = ", ".join(f"`kubectl -n {plan.namespace} delete {one}`" for one in objects)
+    return f"See that nobody needs what is there now, then remove it: {commands}."
+
+
+def remove_what_a_controller_made(plan: MigrationPlan, objects: Sequence[str]) -> str:
+    """The same under a living set, whose controller would make them anew at once."""
+    return (
+        f"Take the StatefulSet away first, without its pods (`kubectl -n {plan.namespace} delete "
+        f"statefulset {plan.statefulset} --cascade=orphan`, if it is there): its controller would "
+        f"make them anew. {remove_foreign(plan, objects)}"
+    )
+
+
 def put_the_spec_back() -> str:
     """What to do about a set that was scaled or edited."""
     return "Set it back, and keep autoscalers and others off it until the migration has ended."
@@ -55,13 +70,9 @@ def _ways_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> I
         yield remove_the_set(plan)
     elif seen.statefulset.spec_changes:
         yield put_the_spec_back()
-    foreign = []
-    if seen.pod.presence is Presence.FOREIGN:
-        foreign.append(f"pod {replica.pod}")
-    foreign += [f"pvc {name}" for name, claim in seen.claims.items() if _is_foreign(claim)]
-    if foreign:
-        commands = ", ".join(f"`kubectl -n {plan.namespace} delete {one}`" for one in foreign)
-        yield f"See that nobody needs what is there now, then remove it: {commands}."
+    yield from _ways_out_of_foreign(plan, replica, seen)
+    if seen.strangers:
+        yield remove_foreign(plan, [stranger.partition(" (")[0] for stranger in seen.strangers])
     if any(_goes_from_csi(claim) for claim in seen.claims.values()):
         yield (
             "A deletion can't be taken back, but the disk stays: `rolling-migration rollback "
@@ -76,6 +87,26 @@ def _ways_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> I
         )
     if any(_lost_retain(claim) for claim in seen.claims.values()):
         yield "Stop whatever changes the policy; the next run sets it to Retain before all else."
+
+
+def _ways_out_of_foreign(
+    plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen
+) -> Iterator[str]:
+    bound = [name for name, each in seen.claims.items() if _is_foreign(each) and each.bound]
+    for name in bound:
+        yield (
+            f"Claim {name} is bound to the volume of this migration, though the server does not "
+            "say that this tool made it: do not delete it. See who wrote it."
+        )
+    claims = [f"pvc {name}" for name, each in seen.claims.items() if _is_foreign(each)]
+    claims = [each for each in claims if each.removeprefix("pvc ") not in bound]
+    is_foreign = seen.pod.presence is Presence.FOREIGN
+    has_pod = seen.pod.presence is not Presence.ABSENT
+    pod = [f"pod {replica.pod}"] if is_foreign or (claims and has_pod) else []
+    if claims and seen.statefulset.presence is not Presence.ABSENT:
+        yield remove_what_a_controller_made(plan, pod + claims)
+    elif pod + claims:
+        yield remove_foreign(plan, pod + claims)
 
 
 def _lies_elsewhere(seen: ClaimSeen, claim: ClaimPlan) -> bool:

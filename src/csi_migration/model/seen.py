@@ -99,6 +99,8 @@ class ReplicaSeen:
             looked at.
         others_gone: pods of other replicas that vanished while the set is away, so
             that nobody makes them again.
+        strangers: pods that stand in the place of other replicas, while the set's
+            controller has this one to make, in words.
     """
 
     statefulset: SetSeen
@@ -107,3 +109,4 @@ class ReplicaSeen:
     attached_by: tuple[str, ...] | None = None
     left_owned: tuple[str, ...] | None = None
     others_gone: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
