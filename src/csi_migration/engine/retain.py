@@ -158,9 +158,9 @@ def _write_policy(run: Run, volume: Raw, policy: str) -> None:
     )
     # What the metadata names is a precondition: the server refuses to change it.
     body = {"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": policy}}
-    with closing(run.directory.journal, intent):
+    with closing(run.directory.journal, intent) as result:
         patched = run.systems.client.patch(resources.VOLUMES, name, body)
-    run.directory.journal.done(intent, {"resourceVersion": resource_version_of(patched)})
+        result["resourceVersion"] = resource_version_of(patched)
 
 
 def _reference(volume: Raw, name: str) -> ObjectRef:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.systems import Systems
@@ -130,16 +130,21 @@ def said(error: ToolError) -> str:
 
 
 @contextmanager
-def closing(journal: Journal, intent: int) -> Iterator[None]:
-    """Close the intent of a write that fails; one that may have happened stays open."""
+def closing(journal: Journal, intent: int) -> Iterator[dict[str, Any]]:
+    """Close the intent of the write in the block, which may add to the result that is recorded.
+
+    One whose write may have happened, for all that is known, stays open.
+    """
+    result: dict[str, Any] = {}
     try:
-        yield
+        yield result
     except (MaybeApplied, RegistrationUnknown) as error:
         journal.note(f"answer to record {intent} lost: {error.message}")
         raise
     except ToolError as error:
         journal.failed(intent, error.message)
         raise
+    journal.done(intent, result)
 
 
 class StopRequest:

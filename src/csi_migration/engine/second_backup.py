@@ -61,4 +61,3 @@ def _announced(run: Run, body: Raw) -> Iterator[None]:
     intent = journal.intent(step=_CREATE, action=_CREATE, object=reference)
     with closing(journal, intent):
         yield
-    journal.done(intent)

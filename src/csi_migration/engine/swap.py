@@ -348,13 +348,12 @@ class Swap:
             parameters=self._actor.parameters(act),
         )
         try:
-            with closing(journal, intent):
-                result = self._actor.perform(act, seen)
+            with closing(journal, intent) as result:
+                result.update(self._actor.perform(act, seen))
         except (*_UNKNOWN, *_MOVED) as error:
             self._pause(act, error)
         else:
             self._waits.forget()
-            journal.done(intent, result)
             seconds = time.monotonic() - started
             self._run.tell(StepDone(pod, action, target.words, seconds))
             self._note(act, result)

@@ -102,7 +102,6 @@ def give_back_all_fields(run: Run) -> None:
         give_back_ownership(
             run.systems.client, run.plan.namespace, last_set(run), uid_of(found), marked=False
         )
-    journal.done(intent)
 
 
 def _reference(run: Run, found: Raw | None) -> ObjectRef:
@@ -149,10 +148,9 @@ def _create_the_set(run: Run, templates: Raw) -> None:
     before = last_set(run)
     journal = run.directory.journal
     intent = journal.intent(step=_CLOSE, action=_CLOSE, object=_reference(run, None))
-    with contextlib.suppress(AlreadyExists):  # whose it is, is looked at next
-        with closing(journal, intent):
-            created = create_statefulset(run, before, templates)
-        journal.done(intent, created)
+    # If there is one already: whose it is, is looked at next.
+    with contextlib.suppress(AlreadyExists), closing(journal, intent) as result:
+        result.update(create_statefulset(run, before, templates))
     run.tell(StepDone("", _CLOSE, "", time.monotonic() - started))
 
 
