@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartTrial
-from tests.lab.adversarykit import claim_leaving, pod_leaving
+from tests.lab.adversarykit import claim_leaving, no_more_config_maps, pod_leaving
 from tests.lab.interruptkit import QUICK, await_words, begun, paused
 from tests.lab.labkit import Lab, Running, Trial, finish
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
+Hindrance = Callable[[Trial], AbstractContextManager[None]]
 
 
 def killed(tool: Running) -> None:
@@ -84,8 +85,39 @@ def test_a_lost_directory_comes_back_from_the_cluster(
     run = finish(made.take_up(end, *made.options))
     assert run.exit_code == 0, str(run)
     made.assert_migrated() if end == "resume" else made.assert_taken_back()
-    left = made.cluster.list("ConfigMap", made.workload.namespace)
-    assert [one for one in left if one["metadata"]["name"].startswith("csi-migration")] == []
+    assert backups(made) == []
+
+
+@contextmanager
+def rotten_file(made: Trial) -> Iterator[None]:
+    """One that no step goes by."""
+    (made.directory / "backup/pods/web-0.json").write_text("rotten")
+    yield
+
+
+@pytest.mark.parametrize("hindrance", [no_more_config_maps, rotten_file], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_neither_end_depends_on_a_copy_of_the_directory(
+    lab: Lab, trial: StartTrial, end: str, hindrance: Hindrance
+) -> None:
+    made = trial(replicas=2)
+    with begun(made, *QUICK) as tool, claim_on_its_way_out(lab, made, tool):
+        killed(tool)
+    [before] = backups(made)
+    with hindrance(made):
+        running = made.take_up(end)
+        await_words(running, "was not renewed")
+        assert backups(made) == [before]
+        run = finish(running)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+
+
+def backups(made: Trial) -> list[str]:
+    """The uids of the second backup's ConfigMaps."""
+    found = made.cluster.list("ConfigMap", made.workload.namespace)
+    ours = [one["metadata"] for one in found]
+    return [one["uid"] for one in ours if one["name"].startswith("csi-migration")]
 
 
 def test_what_was_accepted_stays_accepted_for_who_takes_the_migration_up(

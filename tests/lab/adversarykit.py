@@ -14,6 +14,7 @@ from lab.client import ApiError, Object, _path
 from lab.waiting import until
 from tests.lab.interruptkit import await_words, begun, held, paused
 from tests.lab.labkit import Lab, Running, Trial
+from tests.lab.misfitkit import created
 
 TOOL = "migration-tool"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -126,6 +127,21 @@ def drained(made: Trial, pod: str) -> Iterator[str]:
         yield found["metadata"]["uid"]
     finally:
         made.cluster.patch("Node", node, {"spec": {"unschedulable": False}})
+
+
+@contextmanager
+def no_more_config_maps(made: Trial) -> Iterator[None]:
+    """A quota lets nobody make one in the set's namespace."""
+    kind, name = "ResourceQuota", "no-more-config-maps"
+    spec = {"hard": {"configmaps": "0"}}
+    quota = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+    def is_counted(_: Trial) -> bool:
+        found = made.cluster.get(kind, name, made.workload.namespace)
+        return "hard" in found.get("status", {})
+
+    with created(quota, ready=is_counted)(made):
+        yield
 
 
 def orphan_the_set(made: Trial) -> None:

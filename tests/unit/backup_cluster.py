@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from csi_migration.engine import cluster_backup
-from csi_migration.engine.backup_maps import map_name
+from csi_migration.engine.backup_maps import SHA256, map_name
 from csi_migration.engine.cluster_backup import (
     load,
     save,
@@ -38,13 +38,14 @@ class Crash(BaseException):
 
 
 class Cluster(MemoryCluster):
-    """Fails its n-th write: `applied` or not, with this error."""
+    """Fails its n-th write: `applied` or not, with this error. Takes nothing in `denial`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fails_at = 0
         self.applied = False
         self.error: BaseException = Crash()
+        self.denial: Exception | None = None
 
     def fail(self, write: int, error: BaseException, *, applied: bool) -> None:
         self.fails_at, self.error, self.applied = len(self.writes) + write, error, applied
@@ -57,7 +58,18 @@ class Cluster(MemoryCluster):
         found = copy.deepcopy(stored)
         return [item for item in found if item["metadata"].get("labels", {}).get(key) == value]
 
-    def create(self, resource: Resource, body: Raw, namespace: str | None = None) -> Raw:
+    def create(
+        self,
+        resource: Resource,
+        body: Raw,
+        namespace: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Raw:
+        if self.denial:
+            raise self.denial
+        if dry_run:
+            return super().create(resource, body, namespace, dry_run=True)
         made: Raw = self._written(super().create, resource, body, namespace)
         return made
 
@@ -114,7 +126,9 @@ def unrecorded(_body: Raw) -> AbstractContextManager[None]:
 
 
 def put(cluster: Cluster, content: Content = CONTENT) -> str:
-    return save(cluster.client, content, free, unrecorded)
+    """Save it; the SHA-256 of what stands then."""
+    save(cluster.client, content, free, unrecorded)
+    return str(cluster.map(0)["metadata"]["annotations"][SHA256])
 
 
 def take(cluster: Cluster) -> Content | None:

@@ -34,11 +34,19 @@ class MemoryCluster:
             raise NotFound(f"{name} is not there", status=404)
         return found
 
-    def create(self, resource: Resource, body: Raw, _namespace: str | None = None) -> Raw:
-        self.writes.append(f"create {body['metadata']['name']}")
+    def create(
+        self,
+        resource: Resource,
+        body: Raw,
+        _namespace: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> Raw:
+        if not dry_run:
+            self.writes.append(f"create {body['metadata']['name']}")
         if (resource.plural, body["metadata"]["name"]) in self.objects:
             raise AlreadyExists("it is there", status=409)
-        return self.put(resource, body)
+        return copy.deepcopy(body) if dry_run else self.put(resource, body)
 
     def replace(
         self, resource: Resource, name: str, body: Raw, namespace: str | None = None

@@ -17,7 +17,7 @@ from csi_migration.engine.cluster_backup import (
 )
 from csi_migration.journal import archive as archives
 from csi_migration.journal.archive import Content
-from csi_migration.kube import MaybeApplied, resources
+from csi_migration.kube import Forbidden, MaybeApplied, resources
 from tests.unit.backup_cluster import (
     CONTENT,
     FILES,
@@ -285,6 +285,17 @@ def test_a_backup_is_made_anew_when_more_was_saved_since(cluster: Cluster) -> No
 
     assert put(cluster, later) != digest
     assert take(cluster) == later
+
+
+def test_what_stands_stays_when_the_new_one_would_not_be_taken(cluster: Cluster) -> None:
+    put(cluster)
+    writes = list(cluster.writes)
+    cluster.denial = Forbidden("exceeded quota", status=403)
+
+    with pytest.raises(Forbidden):
+        put(cluster, replace(CONTENT, files=FILES | {"todays/statefulset.json": b"{}"}))
+    assert cluster.writes == writes
+    assert take(cluster) == CONTENT
 
 
 @pytest.mark.parametrize("applied", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,21 @@ from typing import cast
 import pytest
 
 from csi_migration.engine import lost_writes, second_backup
-from csi_migration.engine.run import Run
-from csi_migration.engine.second_backup import forget_the_second_backup, save_the_second_backup
+from csi_migration.engine.cluster_backup import UnfinishedMigration, load
+from csi_migration.engine.run import Options, Run
+from csi_migration.engine.second_backup import (
+    forget_the_second_backup,
+    renew_the_second_backup,
+    save_the_second_backup,
+)
+from csi_migration.journal.archive import Content
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.journal import utc_now
-from csi_migration.kube import AlreadyExists, MaybeApplied, NotSent, resources
+from csi_migration.journal.restoring import content_of
+from csi_migration.kube import AlreadyExists, Forbidden, MaybeApplied, NotSent, resources
+from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw
-from tests.unit.backup_cluster import CONTENT, Cluster, Crash
+from tests.unit.backup_cluster import CONTENT, FILES, OTHER_UID, Cluster, Crash
 from tests.unit.journal_samples import IDENTITY
 
 
@@ -29,17 +38,22 @@ class Trial:
         self.cluster = Cluster()
         self.now = utc_now() + timedelta(seconds=5)
         self.waits: list[str] = []
+        self.told: list[Notice] = []
+        self.patience: list[float | None] = []
         fake = SimpleNamespace(
             systems=SimpleNamespace(client=self.cluster),
             directory=directory,
             guard=lambda: None,
-            patiently=lambda _, look: self._patiently(look),
+            patiently=lambda _, look, **limit: self._patiently(look, **limit),
+            options=Options(),
+            tell=self.told.append,
             waiter=lambda *_: SimpleNamespace(pause=self._pause),
             started=time.monotonic(),
         )
         self.run = cast(Run, fake)
 
-    def _patiently(self, look: Callable[[], object]) -> None:
+    def _patiently(self, look: Callable[[], object], timeout: float | None = None) -> None:
+        self.patience.append(timeout)
         try:
             look()
         except MaybeApplied:
@@ -119,3 +133,66 @@ def test_a_lost_answer_is_one_too_when_the_look_after_it_fails(
 
     forget_the_second_backup(trial.run)
     assert len(trial.waits) == 3
+
+
+# A run that takes a migration up -------------------------------------------------------
+
+MORE = replace(CONTENT, files=FILES | {"backup/pods/web-0.today.json": b"{}"})
+
+
+@pytest.fixture
+def more_was_saved(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_the_second_backup(trial.run)
+    trial.patience.clear()
+    monkeypatch.setattr(second_backup, "content_of", lambda _: MORE)
+
+
+def content_of_the_cluster(trial: Trial) -> Content | None:
+    return load(trial.cluster.client, "shop", "web")
+
+
+@pytest.mark.usefixtures("more_was_saved")
+def test_it_is_renewed_with_what_was_saved_since(trial: Trial) -> None:
+    renew_the_second_backup(trial.run)
+    assert content_of_the_cluster(trial) == MORE
+    assert trial.told == []
+
+
+@pytest.mark.usefixtures("more_was_saved")
+def test_one_that_must_not_be_made_anew_stands_and_ends_no_run(trial: Trial) -> None:
+    """A replica may be away: it does not wait for a copy for as long as for a server."""
+    trial.cluster.denial = Forbidden("a policy forbids it", status=403)
+    renew_the_second_backup(trial.run)
+    assert content_of_the_cluster(trial) == CONTENT
+    assert "a policy forbids it" in trial.told[0].text
+    assert trial.patience == [30]
+
+
+def test_a_new_run_does_not_begin_without_one(trial: Trial) -> None:
+    trial.cluster.denial = Forbidden("a policy forbids it", status=403)
+    with pytest.raises(Forbidden):
+        save_the_second_backup(trial.run)
+    assert trial.patience == [Options().unreachable_timeout]
+
+
+@pytest.mark.usefixtures("more_was_saved")
+def test_a_rotten_file_that_nobody_needs_ends_no_run(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(second_backup, "content_of", content_of)
+    trial.run.directory.journal.run_started(tool_version="0.1.0", arguments={})
+    trial.run.directory.save("backup/pods/web-0.json", b"{}")
+    (tmp_path / "backup/pods/web-0.json").write_bytes(b"rotten")
+    renew_the_second_backup(trial.run)
+    assert "web-0.json was changed since it was saved" in trial.told[0].text
+    assert content_of_the_cluster(trial) == CONTENT
+
+
+def test_another_migrations_backup_ends_a_run_that_was_taken_up_too(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_backup, "content_of", lambda _: OTHER_UID)
+    save_the_second_backup(trial.run)
+    monkeypatch.setattr(second_backup, "content_of", lambda _: CONTENT)
+    with pytest.raises(UnfinishedMigration):
+        renew_the_second_backup(trial.run)

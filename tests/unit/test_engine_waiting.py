@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
-from csi_migration.engine.run import Options, WaitedTooLong, Waiter, timeout_of
+from csi_migration.engine.run import Options, Run, WaitedTooLong, Waiter, timeout_of
 from csi_migration.engine.ways_out import way_out_of_wait
+from csi_migration.kube import Forbidden
 from csi_migration.model.errors import ExitCode
 from csi_migration.model.step import AwaitIt, Wait
 from tests.unit.replica_world import replica_plan
@@ -66,3 +67,18 @@ def test_what_a_server_was_away_for_counts_against_no_wait(
     assert waiter.seconds == 50
     waiter.leave_out(1000)
     assert waiter.seconds == 0
+
+
+def test_what_is_only_a_convenience_is_waited_for_less_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    run = Run(Mock(), MagicMock(), Options(), Mock(), Mock(), Mock(), Mock())
+    look = Mock(side_effect=Forbidden("no", status=403))
+
+    with pytest.raises(WaitedTooLong, match="waited 30 s"):
+        run.patiently("web-0", look, timeout=30.0)
+    with pytest.raises(WaitedTooLong, match="waited 300 s"):
+        run.patiently("web-0", look)

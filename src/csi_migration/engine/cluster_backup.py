@@ -14,7 +14,7 @@ error, since all of them look first. Why it is as it is:
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from csi_migration.engine.backup_maps import (
     SHA256,
@@ -62,6 +62,10 @@ class BackupDamaged(NeedsPerson):
     """The second backup belongs to a migration that has not ended, and cannot be read."""
 
 
+class NameTaken(NeedsPerson):
+    """Another ConfigMap stands where a part of the second backup goes."""
+
+
 class BackupNotWhole(NeedsPerson):
     """Only parts of a second backup are there, of which nothing can be taken up."""
 
@@ -78,16 +82,17 @@ def refuse_if_there(client: Client, namespace: str, statefulset: str) -> None:
         raise _unfinished(namespace, statefulset, standing)
 
 
-def save(client: Client, content: Content, guard: Guard, announced: Announced) -> str:
-    """Put the second backup into the cluster; return its SHA-256 in hex.
+def save(client: Client, content: Content, guard: Guard, announced: Announced) -> None:
+    """Put the second backup into the cluster.
 
     To be called before anything else is changed, and again by a run that takes the
     migration up: what stands already is left, unless more was saved since, such as the
-    set of today; then it is made anew. What a crash left without number 0 is deleted first.
+    set of today; then it is made anew, if the server would take the new one. What a crash
+    left without number 0 is deleted first.
 
     Raises:
         UnfinishedMigration: another migration of this set has not ended.
-        NeedsPerson: a ConfigMap of that name is not the tool's, or was changed.
+        NameTaken: a ConfigMap of that name is not the tool's, or was changed.
         KubernetesError: a request failed; begin again.
     """
     identity = content.identity
@@ -97,7 +102,8 @@ def save(client: Client, content: Content, guard: Guard, announced: Announced) -
     if 0 in standing and _digest(standing) != chunks[0].sha256:
         known = _require_own(standing, content)
         if known.files == content.files:
-            return _digest(standing)
+            return
+        _require_welcome(client, identity.namespace, wanted)
         _delete_all(client, identity.namespace, standing, guard)
         standing = {}
     kept = {n for n, body in enumerate(wanted) if n in standing and is_as_made(standing[n], body)}
@@ -106,7 +112,6 @@ def save(client: Client, content: Content, guard: Guard, announced: Announced) -
         _delete_all(client, identity.namespace, left, guard)
     for number in sorted(set(range(len(wanted))) - kept, reverse=True):
         _create(client, identity.namespace, wanted[number], guard, announced)
-    return chunks[0].sha256
 
 
 def load(client: Client, namespace: str, statefulset: str) -> Content | None:
@@ -148,6 +153,16 @@ def remove(client: Client, identity: Identity, guard: Guard) -> None:
         if annotations_of(item).get(STATEFULSET_UID) == identity.statefulset_uid
     }
     _delete_all(client, identity.namespace, own, guard)
+
+
+def _require_welcome(client: Client, namespace: str, wanted: list[Raw]) -> None:
+    """See that the server would take them: no backup goes for one that can't come.
+
+    That a name is taken is found last, after roles, policies and quotas were asked.
+    """
+    for body in wanted:
+        with suppress(AlreadyExists):
+            client.create(resources.CONFIG_MAPS, body, namespace, dry_run=True)
 
 
 def _create(client: Client, namespace: str, body: Raw, guard: Guard, announced: Announced) -> None:
@@ -273,8 +288,8 @@ def _damaged(namespace: str, statefulset: str, error: JournalUnreadable) -> Back
     )
 
 
-def _somebody_elses(namespace: str, name: str) -> NeedsPerson:
-    return NeedsPerson(
+def _somebody_elses(namespace: str, name: str) -> NameTaken:
+    return NameTaken(
         f"ConfigMap {namespace}/{name} stands where the second backup goes, and is not it.",
         state="Nothing was changed by this run but parts of its backup.",
         resolution="See whose it is. When nobody needs it, delete it "

@@ -245,8 +245,9 @@ class Run:
         """A wait that begins now."""
         return Waiter(self, replica, step, timeout, way_out)
 
-    def patiently(self, replica: str, look: Callable[[], T]) -> T:
-        """Look, again and again while an API is away.
+    def patiently(self, replica: str, look: Callable[[], T], *, timeout: float | None = None) -> T:
+        """Look, again and again while an API is away: for `timeout` seconds, else for as long
+        as the options say.
 
         `look` may write only after it has compared, so that beginning it again
         after a lost answer, or when the object was changed in between, repeats
@@ -257,8 +258,8 @@ class Run:
             try:
                 return look()
             except (*TRANSIENT, Conflict, MaybeApplied) as error:
-                timeout = self.options.unreachable_timeout
-                wait = wait or self.waiter(replica, "unreachable", timeout)
+                limit = self.options.unreachable_timeout if timeout is None else timeout
+                wait = wait or self.waiter(replica, "unreachable", limit)
                 wait.pause(said(error), partial(rest_as_asked, error))
 
     def stop_if_asked(self) -> None:

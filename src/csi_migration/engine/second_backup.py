@@ -10,16 +10,23 @@ from contextlib import contextmanager
 from functools import partial
 
 from csi_migration.engine import cluster_backup
+from csi_migration.engine.cluster_backup import NameTaken
 from csi_migration.engine.lost_writes import sit_out_creations
-from csi_migration.engine.run import Run, closing, said
+from csi_migration.engine.run import Run, WaitedTooLong, closing, said
+from csi_migration.journal.errors import JournalUnreadable
 from csi_migration.journal.record import ObjectRef
 from csi_migration.journal.restoring import content_of
-from csi_migration.kube import resources
+from csi_migration.kube import KubernetesError, resources
 from csi_migration.model.errors import ToolError
 from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw, name_of
 
 _CREATE = "create-second-backup"
+
+# A server that has just started knows its roles within seconds. One that is away for longer
+# is waited for by what comes next, with the patience of the whole run.
+_RENEWAL_SECONDS = 30.0
+_HINDRANCES = (KubernetesError, WaitedTooLong, JournalUnreadable, NameTaken)
 
 
 def save_the_second_backup(run: Run) -> None:
@@ -29,9 +36,34 @@ def save_the_second_backup(run: Run) -> None:
         ToolError: another migration's stands there, or the cluster could not be asked
             for too long.
     """
+    _save(run, run.options.unreachable_timeout)
+
+
+def renew_the_second_backup(run: Run) -> None:
+    """Have it hold what was saved since, before a run that takes a migration up goes on.
+
+    What hinders that is told, and ends no run: the directory is whole, a replica may be
+    away, and the way back must not depend on a copy.
+
+    Raises:
+        UnfinishedMigration: another migration's stands there.
+    """
+    try:
+        _save(run, min(_RENEWAL_SECONDS, run.options.unreachable_timeout))
+    except _HINDRANCES as error:
+        text = (
+            "the backup in the cluster was not renewed, it may be old or gone: do not lose "
+            f"{run.directory.path} before the migration has ended. {said(error)}"
+        )
+        run.tell(Notice("warning", text))
+
+
+def _save(run: Run, timeout: float) -> None:
     client, content = run.systems.client, content_of(run.directory)
     announced = partial(_announced, run)
-    run.patiently("", lambda: cluster_backup.save(client, content, run.guard, announced))
+    run.patiently(
+        "", lambda: cluster_backup.save(client, content, run.guard, announced), timeout=timeout
+    )
 
 
 def forget_the_second_backup(run: Run) -> None:

@@ -21,7 +21,7 @@ from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.planning import require_fresh
 from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
-from csi_migration.engine.second_backup import save_the_second_backup
+from csi_migration.engine.second_backup import renew_the_second_backup, save_the_second_backup
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.todays_set import save_todays_set
 from csi_migration.engine.whole_set import known_sets
@@ -131,7 +131,7 @@ def taken_up_run(
                 write_readme(plan, held)
                 if run.goes_back:
                     run.patiently("", partial(save_todays_set, run))
-                save_the_second_backup(run)
+                renew_the_second_backup(run)
             yield run
 
 
