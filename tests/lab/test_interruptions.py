@@ -17,11 +17,13 @@ from lab import manifests
 from lab.client import ApiError
 from lab.waiting import until
 from tests.conftest import StartTrial
+from tests.lab.adversarykit import claim_leaving, no_more_config_maps
 from tests.lab.interruptkit import (
     QUICK,
     assert_nothing_lost,
     await_words,
     begun,
+    bring_to,
     held,
     paused,
     started,
@@ -98,6 +100,42 @@ def test_the_second_signal_stops_at_once_and_tells_what_is_away(trial: StartTria
     assert policies(made) == {"Retain"}
     assert made.cluster.list("Lease", made.workload.namespace) == []
     assert_nothing_lost(made)
+
+
+def test_a_signal_before_the_first_change_leaves_nothing(trial: StartTrial) -> None:
+    made = trial(replicas=2)
+    before = policies(made)
+    with no_more_config_maps(made), started(made, *QUICK) as tool:
+        await_words(tool, "unreachable: waiting")
+        tool.signal(signal.SIGTERM)
+        run = finish(tool)
+    assert run.exit_code == 5, str(run)
+    assert "Stopped at a safe point" in told(run)
+    assert "web-1: Ready, in-tree; web-0: Ready, in-tree" in told(run)
+    assert policies(made) == before
+    assert made.cluster.list("Lease", made.workload.namespace) == []
+    assert journal(made)[-1]["type"] == "run-ended"
+    bring_to("resume", made)
+
+
+def test_a_signal_is_heeded_before_the_first_step_while_nobody_answers(
+    lab: Lab, trial: StartTrial
+) -> None:
+    made = trial(replicas=2)
+    with begun(made, *QUICK) as tool, claim_leaving(made, tool):
+        tool.process.kill()
+        tool.process.wait()
+    with no_more_config_maps(made):
+        resuming = made.take_up("resume")
+        await_words(resuming, "unreachable: waiting")
+        with paused(lab, "kube-apiserver-user"):
+            resuming.signal(signal.SIGTERM)
+            run = finish(resuming)
+    assert run.exit_code == 5, str(run)
+    assert "Stopped at a safe point" in told(run)
+    assert f"rolling-migration rollback --working-directory {made.directory}" in told(run)
+    assert journal(made)[-1]["type"] == "run-ended"
+    bring_to("rollback", made)
 
 
 # Systems that go away -----------------------------------------------------------------

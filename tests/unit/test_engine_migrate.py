@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -54,7 +53,6 @@ def run_on(*, is_taken_up: bool) -> Run:
         is_taken_up=is_taken_up,
         goes_back=False,
         started=0.0,
-        stop=SimpleNamespace(listening=nullcontext),
         stop_if_asked=lambda: None,
         tell=lambda _: None,
         patiently=lambda _, look: look(),
@@ -81,10 +79,25 @@ def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
     }
     for name, words in acts.items():
         monkeypatch.setattr(ending, name, lambda _, words=words: found.append(words))
+    monkeypatch.setattr(ending, "has_begun_the_second_backup", lambda _: True)
 
     with pytest.raises(Stopped):
         Migration(run_on(is_taken_up=is_taken_up)).everything()
     assert found == taken_back
+
+
+def test_a_stop_that_was_asked_for_before_the_first_write_is_heeded_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[str] = []
+    for name in ("outdate_lost_writes", "standings", "retain_everything"):
+        monkeypatch.setattr(migrate, name, lambda _, name=name: found.append(name))
+    run = run_on(is_taken_up=True)
+    vars(run)["stop_if_asked"] = stops
+
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Trial:
             directory=directory,
             guard=lambda: None,
             patiently=lambda _, look, **limit: self._patiently(look, **limit),
+            unless_asked=lambda look: look(),
             options=Options(),
             tell=self.told.append,
             waiter=lambda *_: SimpleNamespace(pause=self._pause),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from csi_migration.engine.companions import settled_set
 from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.retain import give_back_policies
 from csi_migration.engine.run import Run
-from csi_migration.engine.second_backup import forget_the_second_backup
+from csi_migration.engine.second_backup import (
+    forget_the_second_backup,
+    has_begun_the_second_backup,
+)
 from csi_migration.engine.state import state_of
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
@@ -72,6 +77,20 @@ def tell_end(run: Run) -> None:
     )
 
 
+@contextmanager
+def ending_with(ended: Callable[[ToolError], ToolError]) -> Iterator[None]:
+    """Raise what `ended` makes of whatever ends the block, be it a second signal or a bug."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise ended(Stopped("Stopped at once, as asked.")) from interrupt
+    except ToolError as error:
+        raise ended(error) from error
+    except Exception as error:
+        words = f"the tool itself failed: {type(error).__name__}: {error}"
+        raise ended(ToolError(words)) from error
+
+
 def ended(run: Run, error: ToolError, *, has_changed: bool, is_in_hand: bool) -> ToolError:
     """The error with the state of things, told and recorded.
 
@@ -115,6 +134,7 @@ def _leave_nothing(run: Run) -> None:
             return  # what was sent has come meanwhile
         give_back_policies(run)
     except ToolError as error:
-        run.tell(Notice("warning", f"the in-tree volumes stay Retain: {error.message}"))
+        run.tell(Notice("warning", f"the in-tree volumes may stay Retain: {error.message}"))
         return
-    forget_the_second_backup(run)
+    if has_begun_the_second_backup(run):
+        forget_the_second_backup(run)

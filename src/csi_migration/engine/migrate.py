@@ -15,7 +15,7 @@ from csi_migration.engine.companions import (
     settled_set,
     vanished,
 )
-from csi_migration.engine.ending import ended, tell_end, tell_start
+from csi_migration.engine.ending import ended, ending_with, tell_end, tell_start
 from csi_migration.engine.hands import Hands
 from csi_migration.engine.lost_writes import outdate_lost_writes
 from csi_migration.engine.recheck import Recheck
@@ -29,7 +29,7 @@ from csi_migration.engine.todays_set import go_by_todays_set
 from csi_migration.engine.verify import verify
 from csi_migration.engine.whole_set import close_the_shared_window, last_set, templates_of
 from csi_migration.kube import resources
-from csi_migration.model.errors import NeedsPerson, Stopped, ToolError
+from csi_migration.model.errors import NeedsPerson, ToolError
 from csi_migration.model.events import Notice, ReplicaDone, VolumeMoved
 from csi_migration.model.objects import uid_of
 from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
@@ -59,16 +59,8 @@ class Migration:
             ToolError: with the state of the set and what to do next.
         """
         tell_start(self._run)
-        with self._run.stop.listening():
-            try:
-                self._all_replicas()
-            except KeyboardInterrupt as interrupt:
-                raise self._ended(Stopped("Stopped at once, as asked.")) from interrupt
-            except ToolError as error:
-                raise self._ended(error) from error
-            except Exception as error:
-                words = f"the tool itself failed: {type(error).__name__}: {error}"
-                raise self._ended(ToolError(words)) from error
+        with ending_with(self._ended):
+            self._all_replicas()
         tell_end(self._run)
 
     def _ended(self, error: ToolError) -> ToolError:
@@ -77,6 +69,7 @@ class Migration:
 
     def _all_replicas(self) -> None:
         run = self._run
+        run.stop_if_asked()
         outdate_lost_writes(run)
         if run.goes_back:
             go_by_todays_set(run)

@@ -65,6 +65,10 @@ class WaitedTooLong(Stopped):
     """A wait's time-out passed; nothing was changed since it began."""
 
 
+class AskedToStop(Stopped):
+    """Somebody asked for it with a signal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How patient and how careful a run is. All times are in seconds.
@@ -167,6 +171,16 @@ class StopRequest:
             self._acknowledged = True
             self._told()
 
+    def end_if_asked(self) -> None:
+        """End here if somebody asked for it.
+
+        Raises:
+            AskedToStop: somebody did.
+        """
+        self.acknowledge()
+        if self.asked:
+            raise AskedToStop("Stopped at a safe point, as asked.")
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.asked and number != signal.SIGHUP:
             raise KeyboardInterrupt(signal.Signals(number).name)
@@ -266,10 +280,18 @@ class Run:
         """End the run here if somebody asked for it.
 
         Raises:
-            Stopped: somebody did.
+            AskedToStop: somebody did.
         """
-        if self.stop.asked:
-            raise Stopped("Stopped at a safe point, as asked.")
+        self.stop.end_if_asked()
+
+    def unless_asked(self, look: Callable[[], T]) -> T:
+        """Look, unless somebody asked for a stop: for waits that may end at any time.
+
+        Raises:
+            AskedToStop: somebody did.
+        """
+        self.stop_if_asked()
+        return look()
 
 
 def rest_as_asked(error: ToolError, pause: float) -> None:

@@ -14,7 +14,7 @@ from csi_migration.engine.cluster_backup import NameTaken
 from csi_migration.engine.lost_writes import sit_out_creations
 from csi_migration.engine.run import Run, WaitedTooLong, closing, said
 from csi_migration.journal.errors import JournalUnreadable
-from csi_migration.journal.record import ObjectRef
+from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.journal.restoring import content_of
 from csi_migration.kube import KubernetesError, resources
 from csi_migration.model.errors import ToolError
@@ -60,10 +60,14 @@ def renew_the_second_backup(run: Run) -> None:
 
 def _save(run: Run, timeout: float) -> None:
     client, content = run.systems.client, content_of(run.directory)
-    announced = partial(_announced, run)
-    run.patiently(
-        "", lambda: cluster_backup.save(client, content, run.guard, announced), timeout=timeout
-    )
+    save = partial(cluster_backup.save, client, content, run.guard, partial(_announced, run))
+    run.patiently("", partial(run.unless_asked, save), timeout=timeout)
+
+
+def has_begun_the_second_backup(run: Run) -> bool:
+    """Whether the creation of a part of it was ever sent; else what stands is another's."""
+    records = run.directory.journal.records()
+    return any(isinstance(record, Intent) and record.action == _CREATE for record in records)
 
 
 def forget_the_second_backup(run: Run) -> None:

@@ -17,6 +17,8 @@ from csi_migration.decide.plan import plan_of
 from csi_migration.decide.plan_shape import strangers_in
 from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup import back_up, write_readme
+from csi_migration.engine.cluster_backup import UnfinishedMigration
+from csi_migration.engine.ending import ended, ending_with, ways_on
 from csi_migration.engine.gather import preflight
 from csi_migration.engine.lease import Lease
 from csi_migration.engine.planning import require_fresh
@@ -26,13 +28,21 @@ from csi_migration.engine.systems import Systems
 from csi_migration.engine.todays_set import save_todays_set
 from csi_migration.engine.whole_set import known_sets
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.errors import JournalBroken
 from csi_migration.journal.peek import has_journal
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Identity
 from csi_migration.journal.restoring import complete, restored
 from csi_migration.journal.saved_plan import SavedPlan
 from csi_migration.kube import Client, KubernetesError, MaybeApplied
-from csi_migration.model.errors import Blocked, ExitCode, NeedsPerson, ToolError, UsageError
+from csi_migration.model.errors import (
+    Blocked,
+    ExitCode,
+    NeedsPerson,
+    Stopped,
+    ToolError,
+    UsageError,
+)
 from csi_migration.model.events import Event, Notice
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.model.objects import uid_of
@@ -42,6 +52,7 @@ from csi_migration.model.snapshot import Request, Snapshot
 TOOL = "statefulset-csi-migration-tool"
 
 _TAKE_PAUSE_SECONDS = 1.0
+_AGAIN = "Begin again with `rolling-migration all`."
 
 Agree = Callable[[MigrationPlan], None]
 """Asks the person whether to go on; raises to call it off."""
@@ -80,13 +91,16 @@ def new_run(
     _tell_warnings(found, tell)
     plan = plan_of(snapshot)
     agree(plan)
+    stop = StopRequest(lambda: tell(_stopping()))
     # The directory first: a run that is killed from here on can be told by it.
-    with WorkingDirectory.create(directory, _identity(systems, snapshot)) as held:
+    with (
+        stop.listening(),
+        WorkingDirectory.create(directory, _identity(systems, snapshot)) as held,
+    ):
         held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
-        with _leased(systems, plan, options, tell, held.discard) as lease:
-            stop = StopRequest(lambda: tell(_stopping()))
+        with _leased(systems, plan, options, tell, stop, way_on=_AGAIN, undo=held.discard) as lease:
             run = Run(systems, plan, options, held, lease, tell, stop)
-            with _ending_if_refused(held):
+            with ending_with(partial(_ended_before_its_first_step, run)):
                 back_up(systems, snapshot, plan, held)
                 save_the_second_backup(run)
             yield run
@@ -121,30 +135,31 @@ def taken_up_run(
         plan = _saved_plan(held)
         pods = _pods_of(plan, only)
         agree(plan)
-        with _leased(systems, plan, options, tell, lambda: None) as lease:
+        stop, way_on = StopRequest(lambda: tell(_stopping())), ways_on(held.path)
+        with (
+            stop.listening(),
+            _leased(systems, plan, options, tell, stop, way_on=way_on) as lease,
+        ):
             held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
-            stop = StopRequest(lambda: tell(_stopping()))
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
             run.known_sets = known_sets(run)
-            with _ending_if_refused(held):
+            with ending_with(partial(_ended_before_its_first_step, run)):
                 write_readme(plan, held)
                 if run.goes_back:
-                    run.patiently("", partial(save_todays_set, run))
+                    run.patiently("", partial(run.unless_asked, partial(save_todays_set, run)))
                 renew_the_second_backup(run)
             yield run
 
 
-@contextmanager
-def _ending_if_refused(held: WorkingDirectory) -> Iterator[None]:
-    """A run that ends before its first step has ended, and was not killed."""
-    try:
-        yield
-    except ToolError as error:
-        with contextlib.suppress(ToolError):  # the journal's own failure may be what ends it
-            code = int(error.exit_code)
-            held.journal.run_ended(exit_code=code, state=f"before its first step: {error.message}")
-        raise
+def _ended_before_its_first_step(run: Run, error: ToolError) -> ToolError:
+    """It was not killed, and a first run leaves nothing but its directory."""
+    if not isinstance(error, UnfinishedMigration):
+        return ended(run, error, has_changed=run.is_taken_up, is_in_hand=False)
+    # What stands is another migration's, and so are the ways on.
+    with contextlib.suppress(JournalBroken):
+        run.directory.journal.run_ended(exit_code=int(error.exit_code), state=error.message)
+    return error
 
 
 @contextmanager
@@ -153,24 +168,35 @@ def _leased(
     plan: MigrationPlan,
     options: Options,
     tell: Tell,
-    undo: Callable[[], None],
+    stop: StopRequest,
+    *,
+    way_on: str,
+    undo: Callable[[], None] = lambda: None,
 ) -> Iterator[Lease]:
-    """Hold the Lease; `undo` what was made for this run if it is not to be had."""
-    try:
-        lease = _take(systems.client, plan, options)
-    except ToolError:
+    """Hold the Lease; `undo` what was made for this run if it is not to be had.
+
+    `way_on` is for who stops it before it has the Lease.
+    """
+
+    def refused(error: ToolError) -> ToolError:
         undo()
-        raise
+        if isinstance(error, Stopped):
+            error.state, error.resolution = "Nothing was changed by this run.", way_on
+        return error
+
+    with ending_with(refused):
+        lease = _take(systems.client, plan, options, stop)
     try:
         yield lease
     finally:
         _release(lease, tell)
 
 
-def _take(client: Client, plan: MigrationPlan, options: Options) -> Lease:
+def _take(client: Client, plan: MigrationPlan, options: Options, stop: StopRequest) -> Lease:
     """Looks before it writes, so it may begin again after whatever went wrong."""
     deadline = time.monotonic() + options.unreachable_timeout
     while True:
+        stop.end_if_asked()
         try:
             return Lease.take(client, plan.namespace, plan.statefulset)
         except (*TRANSIENT, MaybeApplied):
@@ -327,7 +353,7 @@ def _identity(systems: Systems, snapshot: Snapshot) -> Identity:
 def _stopping() -> Notice:
     return Notice(
         "warning",
-        "Stopping at the next safe point, after the replica in hand; "
+        "Stopping at the next safe point, after the replica in hand if there is one; "
         "a second signal stops at once and leaves that replica away.",
     )
 
