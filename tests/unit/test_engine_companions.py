@@ -49,10 +49,11 @@ def run_with(*ready: bool, goes_back: bool, open_intents: tuple[Intent, ...] = (
     def pause(reason: str) -> None:
         raise Waited(reason)
 
+    journal = SimpleNamespace(open_intents=lambda: open_intents, seconds_since=lambda _: 5.0)
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan_of(snapshots.healthy()),
-        directory=SimpleNamespace(journal=SimpleNamespace(open_intents=lambda: open_intents)),
+        directory=SimpleNamespace(journal=journal),
         goes_back=goes_back,
         known_sets=set(),
         in_hand=set(),

@@ -136,20 +136,46 @@ def test_the_policy_of_a_volume_that_is_going_counts_still(directory: WorkingDir
         trial.arrive()
 
 
+def set_on_its_way(directory: WorkingDirectory, uid: str = "") -> None:
+    """The creation of the set, or another write to it, was sent and not answered."""
+    reference = ObjectRef(kind="StatefulSet", name="web", uid=uid)
+    directory.journal.intent(step="close-window", action="close-window", object=reference)
+
+
+def comes(directory: WorkingDirectory, started: float) -> bool:
+    run = cast(Run, SimpleNamespace(directory=directory, started=started))
+    return bool(list(sets_on_their_way(run)))
+
+
 @pytest.mark.parametrize(
-    ("uid", "age", "comes"),
-    [("", 5, True), ("", 100, False), ("", -3600, True), ("uid-web", 5, False)],
-    ids=["just sent", "long ago", "by another clock", "a deletion"],
+    ("uid", "age", "may_come"),
+    [("", 5, True), ("", 100, False), ("uid-web", 5, False)],
+    ids=["just sent", "long ago", "a deletion"],
 )
 def test_a_set_whose_creation_was_not_answered_may_come_for_a_while(
-    tmp_path: Path, uid: str, age: float, *, comes: bool
+    monkeypatch: pytest.MonkeyPatch,
+    directory: WorkingDirectory,
+    uid: str,
+    age: float,
+    *,
+    may_come: bool,
 ) -> None:
-    then = utc_now() - timedelta(seconds=age)
-    with WorkingDirectory.create(tmp_path, IDENTITY, lambda: then) as made:
-        reference = ObjectRef(kind="StatefulSet", name="web", uid=uid)
-        made.journal.intent(step="close-window", action="close-window", object=reference)
-        run = cast(Run, SimpleNamespace(directory=made, started=time.monotonic()))
-        assert bool(list(sets_on_their_way(run))) is comes
+    began = time.monotonic()
+    set_on_its_way(directory, uid)
+    monkeypatch.setattr("time.monotonic", lambda: began + age)
+    assert comes(directory, began - 1000) is may_come
+
+
+@pytest.mark.parametrize("ahead", [-3600, 0, 3600], ids=["behind", "agrees", "ahead"])
+@pytest.mark.parametrize(("since", "may_come"), [(5, True), (100, False)])
+def test_what_an_earlier_run_sent_counts_from_this_ones_start_whatever_its_clock_said(
+    tmp_path: Path, ahead: float, since: float, *, may_come: bool
+) -> None:
+    its_clock = utc_now() + timedelta(seconds=ahead)
+    with WorkingDirectory.create(tmp_path / "work", IDENTITY, lambda: its_clock) as made:
+        set_on_its_way(made)
+    with WorkingDirectory.open(tmp_path / "work") as made:
+        assert comes(made, time.monotonic() - since) is may_come
 
 
 @pytest.mark.parametrize(("still", "turns"), [(True, True), (False, False)])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from csi_migration.engine import lost_writes, second_backup
+from csi_migration.engine import second_backup
 from csi_migration.engine.cluster_backup import UnfinishedMigration, load
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.second_backup import (
@@ -22,7 +21,6 @@ from csi_migration.engine.second_backup import (
 )
 from csi_migration.journal.archive import Content
 from csi_migration.journal.directory import WorkingDirectory
-from csi_migration.journal.journal import utc_now
 from csi_migration.journal.restoring import content_of
 from csi_migration.kube import AlreadyExists, Forbidden, MaybeApplied, NotSent, resources
 from csi_migration.model.events import Notice
@@ -36,7 +34,7 @@ class Trial:
 
     def __init__(self, directory: WorkingDirectory) -> None:
         self.cluster = Cluster()
-        self.now = utc_now() + timedelta(seconds=5)
+        self.now = time.monotonic()
         self.waits: list[str] = []
         self.told: list[Notice] = []
         self.patience: list[float | None] = []
@@ -49,7 +47,7 @@ class Trial:
             options=Options(),
             tell=self.told.append,
             waiter=lambda *_: SimpleNamespace(pause=self._pause),
-            started=time.monotonic(),
+            started=self.now,
         )
         self.run = cast(Run, fake)
 
@@ -63,7 +61,7 @@ class Trial:
     def _pause(self, why: str) -> None:
         self.waits.append(why)
         assert self.cluster.numbers() == (0,)
-        self.now += timedelta(seconds=30)
+        self.now += 30
 
     def arrive(self, sent: Raw) -> None:
         """The creation that was lost comes, if its name is free."""
@@ -75,8 +73,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
     monkeypatch.setattr(second_backup, "content_of", lambda _: CONTENT)
     with WorkingDirectory.create(tmp_path, IDENTITY) as directory:
         made = Trial(directory)
-        clock = SimpleNamespace(now=lambda _: made.now, fromisoformat=datetime.fromisoformat)
-        monkeypatch.setattr(lost_writes, "datetime", clock)
+        monkeypatch.setattr("time.monotonic", lambda: made.now)
         yield made
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 
 from csi_migration.engine.nudge import ANNOTATION
@@ -82,9 +81,13 @@ def _on_their_way(run: Run, resource: Resource) -> Iterator[str]:
 
 
 def _age(run: Run, intent: Intent) -> float:
-    """Seconds since it was sent; if the clocks disagree, since this run began."""
-    age = (datetime.now(UTC) - datetime.fromisoformat(intent.time)).total_seconds()
-    return age if age >= 0 else time.monotonic() - run.started
+    """Seconds since it was sent; since this run began, if an earlier one sent it.
+
+    Its record's time is by another machine's clock, or by this one's before it was set: ahead
+    of ours, or behind, it would let what was just sent pass for old.
+    """
+    age = run.directory.journal.seconds_since(intent.seq)
+    return time.monotonic() - run.started if age is None else age
 
 
 def _outdate(run: Run, resource: Resource, intent: Intent) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,7 @@ class Journal:
         self._clock = clock
         self._records = list(reading.records)
         self._open = {intent.seq: intent for intent in open_intents(reading.records)}
+        self._recorded_at = dict[int, float]()
         self._checksum = reading.checksum
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         self._trusted = True
@@ -140,7 +142,16 @@ class Journal:
         )
         self._append(intent)
         self._open[intent.seq] = intent
+        self._recorded_at[intent.seq] = time.monotonic()
         return intent.seq
+
+    def seconds_since(self, intent: int) -> float | None:
+        """How long ago this process recorded an intent; None for one of an earlier process.
+
+        By its own clock, which nobody sets: the records' times are those of any machine.
+        """
+        recorded_at = self._recorded_at.get(intent)
+        return None if recorded_at is None else time.monotonic() - recorded_at
 
     def done(self, intent: int, result: dict[str, Any] | None = None) -> None:
         """Record that the intended effect was seen: the object's uid, resourceVersion, ..."""
