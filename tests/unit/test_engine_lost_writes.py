@@ -13,7 +13,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from csi_migration.engine import swap
-from csi_migration.engine.lost_writes import outdate_lost_writes, sets_on_their_way
+from csi_migration.engine.lost_writes import creations_on_their_way, outdate_lost_writes
 from csi_migration.engine.nudge import ANNOTATION, Nudge
 from csi_migration.engine.run import Run
 from csi_migration.engine.swap import Swap
@@ -144,7 +144,7 @@ def set_on_its_way(directory: WorkingDirectory, uid: str = "") -> None:
 
 def comes(directory: WorkingDirectory, started: float) -> bool:
     run = cast(Run, SimpleNamespace(directory=directory, started=started))
-    return bool(list(sets_on_their_way(run)))
+    return bool(list(creations_on_their_way(run, "web-0")))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,35 @@ def test_what_an_earlier_run_sent_counts_from_this_ones_start_whatever_its_clock
         set_on_its_way(made)
     with WorkingDirectory.open(tmp_path / "work") as made:
         assert comes(made, time.monotonic() - since) is may_come
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolume", "PersistentVolumeClaim", "Pod"])
+@pytest.mark.parametrize(
+    ("sent_by", "goes_back", "replica", "is_waited_for"),
+    [
+        ("all", True, "web-0", True),
+        ("resume", True, "web-0", True),
+        ("rollback", False, "web-0", True),
+        ("all", False, "web-0", False),
+        ("rollback", True, "web-0", False),
+        ("all", True, "web-1", False),
+    ],
+)
+def test_what_a_run_that_went_the_other_way_was_making_is_waited_for(
+    tmp_path: Path, kind: str, sent_by: str, replica: str, *, goes_back: bool, is_waited_for: bool
+) -> None:
+    """It would come between the volumes of the replica; the same way it is what is wanted."""
+    with WorkingDirectory.create(tmp_path / "work", IDENTITY) as made:
+        made.journal.run_started(tool_version="0.1.0", arguments={"command": sent_by})
+        reference = ObjectRef(kind=kind, name="any")
+        made.journal.intent(step="s", action="create", object=reference, replica=replica)
+    with WorkingDirectory.open(tmp_path / "work") as made:
+        made.journal.run_started(tool_version="0.1.0", arguments={"command": "the other"})
+        run = SimpleNamespace(directory=made, started=time.monotonic(), goes_back=goes_back)
+        found = list(creations_on_their_way(cast(Run, run), "web-0"))
+        assert bool(found) is is_waited_for
+        run.started -= 100
+        assert list(creations_on_their_way(cast(Run, run), "web-0")) == []
 
 
 @pytest.mark.parametrize(("still", "turns"), [(True, True), (False, False)])

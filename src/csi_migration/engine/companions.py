@@ -8,7 +8,7 @@ from itertools import chain
 from csi_migration.decide.checks_around import budgets_covering
 from csi_migration.decide.replica_rules import spec_changed
 from csi_migration.decide.todays_set import all_pods, claims_made_since
-from csi_migration.engine.lost_writes import sets_on_their_way
+from csi_migration.engine.lost_writes import creations_on_their_way
 from csi_migration.engine.run import Run, timeout_of
 from csi_migration.engine.ways_out import (
     put_the_spec_back,
@@ -100,7 +100,7 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
 
 def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
     statefulset = settled_set(run)
-    yield from sets_on_their_way(run)
+    yield from creations_on_their_way(run, replica.pod)
     if statefulset is None and _is_in_hand(run, replica):
         return  # an interrupted swap, which has to end before anybody can wait for others
     if not _serves(run, replica):

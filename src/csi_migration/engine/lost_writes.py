@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from csi_migration.engine.nudge import ANNOTATION
 from csi_migration.engine.run import Run
-from csi_migration.journal.record import Intent
+from csi_migration.journal.record import Intent, RunStarted
 from csi_migration.kube import NotFound, Resource, resources
 from csi_migration.model.objects import (
     annotations_of,
@@ -31,6 +31,7 @@ _LONGEST_SECONDS = 90.0
 _OUTDATED = {
     each.kind: each for each in (resources.STATEFULSETS, resources.CLAIMS, resources.VOLUMES)
 }
+_OF_A_REPLICA = {each.kind for each in (resources.VOLUMES, resources.CLAIMS, resources.PODS)}
 
 
 def outdate_lost_writes(run: Run) -> None:
@@ -47,14 +48,22 @@ def outdate_lost_writes(run: Run) -> None:
             run.patiently(intent.replica, partial(_outdate, run, resource, intent))
 
 
-def sets_on_their_way(run: Run) -> Iterator[str]:
-    """Why no replica may leave yet, in words.
+def creations_on_their_way(run: Run, pod: str) -> Iterator[str]:
+    """Why this replica may neither leave nor be gone on with yet, in words.
 
     A StatefulSet whose creation was not answered may come into the next window, or into
     one that was left open, and its controller would put empty claims in the place of those
-    that are missing then.
+    that are missing then. What a run that went the other way was making for this replica
+    would come between its volumes.
     """
-    return _on_their_way(run, resources.STATEFULSETS)
+
+    def would_do_harm(creation: Intent) -> bool:
+        if creation.object.kind == resources.STATEFULSETS.kind:
+            return True
+        is_of_it = creation.replica == pod and creation.object.kind in _OF_A_REPLICA
+        return is_of_it and _went_the_other_way(run, creation)
+
+    return _on_their_way(run, would_do_harm)
 
 
 def sit_out_creations(run: Run, resource: Resource) -> None:
@@ -67,17 +76,25 @@ def sit_out_creations(run: Run, resource: Resource) -> None:
         WaitedTooLong: the clock does not go on.
     """
     wait = run.waiter("", "lost-answers", 2 * _LONGEST_SECONDS)
-    while (why := next(_on_their_way(run, resource), None)) is not None:
+    while why := next(_on_their_way(run, lambda one: one.object.kind == resource.kind), ""):
         wait.pause(why)
 
 
-def _on_their_way(run: Run, resource: Resource) -> Iterator[str]:
+def _on_their_way(run: Run, matters: Callable[[Intent], bool]) -> Iterator[str]:
     """The creations that were not answered and may still come, in words."""
-    kind = resource.kind
     for intent in run.directory.journal.open_intents():
-        is_creation = intent.object.kind == kind and not intent.object.uid
+        is_creation = not intent.object.uid and matters(intent)
         if is_creation and _age(run, intent) < _LONGEST_SECONDS:
+            kind = intent.object.kind
             yield f"the creation of the {kind} at {intent.time}, not answered, may still come"
+
+
+def _went_the_other_way(run: Run, intent: Intent) -> bool:
+    """Whether the run that sent it was a rollback while this one is none, or the reverse."""
+    records = run.directory.journal.records()[: intent.seq]
+    began = [record for record in records if isinstance(record, RunStarted)]
+    command = began[-1].arguments.get("command") if began else None
+    return (command == "rollback") is not run.goes_back
 
 
 def _age(run: Run, intent: Intent) -> float:
