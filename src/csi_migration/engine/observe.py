@@ -88,15 +88,15 @@ class Observer:
         """
         found = self._found()
         statefulset = found[resources.STATEFULSETS, self._plan.statefulset]
-        is_made_by_it = statefulset is not None and not found[resources.PODS, self._replica.pod]
+        pod = found[resources.PODS, self._replica.pod]
         return ReplicaSeen(
             statefulset=self._set_seen(statefulset),
-            pod=self._pod_seen(found[resources.PODS, self._replica.pod], statefulset),
+            pod=self._pod_seen(pod, statefulset),
             claims={each.name: self._claim_seen(each, found) for each in self._replica.claims},
             attached_by=self.facts.attached_by,
             left_owned=self.facts.left_owned,
             others_gone=self._others_gone() if statefulset is None else (),
-            strangers=tuple(self._strangers(statefulset)) if is_made_by_it else (),
+            strangers=tuple(self._strangers(statefulset)) if statefulset and not pod else (),
         )
 
     def _found(self) -> Found:
