@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from csi_migration.kube import AlreadyExists, Conflict, NotFound, Resource
@@ -33,6 +34,17 @@ class MemoryCluster:
         if found is None:
             raise NotFound(f"{name} is not there", status=404)
         return found
+
+    def read(self, resource: Resource, name: str, namespace: str | None = None) -> bytes:
+        return json.dumps(self.get(resource, name, namespace)).encode()
+
+    def list(
+        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
+    ) -> list[Raw]:
+        """Whatever their labels are: no test of ours has others of that kind beside them."""
+        del labels
+        stored = [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+        return copy.deepcopy(stored)
 
     def create(
         self,

@@ -17,9 +17,9 @@ from csi_migration.engine.companions import (
 from csi_migration.engine.run import Run
 from csi_migration.journal.journal import timestamp, utc_now
 from csi_migration.journal.record import Intent, ObjectRef
-from csi_migration.kube import Resource, resources
+from csi_migration.kube import resources
 from tests.unit import snapshots
-from tests.unit.memory_cluster import MemoryCluster, Raw
+from tests.unit.memory_cluster import MemoryCluster
 from tests.unit.snapshots import changed
 
 
@@ -27,19 +27,9 @@ class Waited(Exception):
     """It would have waited."""
 
 
-class Listing(MemoryCluster):
-    """Lists a namespace's objects whatever their labels."""
-
-    def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
-    ) -> list[Raw]:
-        del labels
-        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
-
-
 def run_with(*ready: bool, goes_back: bool, open_intents: tuple[Intent, ...] = ()) -> Run:
     """A run on two replicas that are Ready or not, lowest ordinal first."""
-    cluster = Listing()
+    cluster = MemoryCluster()
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
     for ordinal, is_ready in enumerate(ready):
         conditions = [{"type": "Ready", "status": str(is_ready)}]
@@ -93,7 +83,7 @@ def test_no_window_opens_while_a_set_may_still_come_into_it(*, goes_back: bool) 
     with pytest.raises(Waited, match="may still come"):
         leave(run)
     # Nor is anything done in one that was left open.
-    del cast(Listing, run.systems.client).objects["statefulsets", "web"]
+    del cast(MemoryCluster, run.systems.client).objects["statefulsets", "web"]
     with pytest.raises(Waited, match="may still come"):
         leave(run)
 
@@ -122,5 +112,5 @@ def test_a_replica_leaves_when_the_others_serve(*, goes_back: bool) -> None:
 def test_a_pod_that_was_evicted_has_vanished_though_its_object_stays(phase: str) -> None:
     run = run_with(True, True, goes_back=False)
     evicted = changed(snapshots.pod(0), "status/phase", phase)
-    cast(Listing, run.systems.client).put(resources.PODS, evicted)
+    cast(MemoryCluster, run.systems.client).put(resources.PODS, evicted)
     assert vanished(run) == ["web-0"]

@@ -31,14 +31,16 @@ DISK = Disk("fcd-1", "n", CLAIM.file.path, 0, keep_after_delete_vm=True)
 
 
 class Cluster(MemoryCluster):
-    """Lists as well; `denied` is a plural that may not be listed."""
+    """`denied` is a plural that may not be listed."""
 
     denied = ""
 
-    def list(self, resource: Resource, _namespace: str = "", **_: str) -> list[Raw]:
+    def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+    ) -> list[Raw]:
         if resource.plural == self.denied:
             raise Forbidden("no", status=403)
-        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+        return super().list(resource, namespace, labels=labels)
 
 
 def device(vm: str, path: str) -> Attachment:

@@ -14,21 +14,11 @@ from csi_migration.engine.migrate import Migration
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing
-from csi_migration.kube import Resource, resources
+from csi_migration.kube import resources
 from csi_migration.model.errors import Stopped
 from csi_migration.model.plan import Window
 from tests.unit import snapshots
-from tests.unit.memory_cluster import MemoryCluster, Raw
-
-
-class Listing(MemoryCluster):
-    """Lists a namespace's objects whatever their labels."""
-
-    def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
-    ) -> list[Raw]:
-        del labels
-        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
+from tests.unit.memory_cluster import MemoryCluster
 
 
 def stops(*_: Any) -> None:
@@ -36,7 +26,7 @@ def stops(*_: Any) -> None:
 
 
 def run_on(*, is_taken_up: bool) -> Run:
-    cluster, plan = Listing(), plan_of(snapshots.healthy())
+    cluster, plan = MemoryCluster(), plan_of(snapshots.healthy())
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
     journal = SimpleNamespace(run_ended=lambda **_: None, records=tuple, open_intents=tuple)
     run = SimpleNamespace(

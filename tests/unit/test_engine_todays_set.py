@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,21 +22,8 @@ from tests.unit.memory_cluster import MemoryCluster, Raw
 from tests.unit.snapshots import changed
 
 
-class Listing(MemoryCluster):
-    """Lists a namespace's objects whatever their labels."""
-
-    def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
-    ) -> list[Raw]:
-        del labels
-        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
-
-    def read(self, resource: Resource, name: str, namespace: str | None = None) -> bytes:
-        return json.dumps(self.get(resource, name, namespace)).encode()
-
-
-def cluster_of(statefulset: Raw | None) -> Listing:
-    cluster = Listing()
+def cluster_of(statefulset: Raw | None) -> MemoryCluster:
+    cluster = MemoryCluster()
     if statefulset:
         cluster.put(resources.STATEFULSETS, statefulset)
     for ordinal in (0, 1):
@@ -63,7 +49,7 @@ class Directory:
         return self.files[name]
 
 
-def run_on(cluster: Listing, *opened: Raw, waits: Any = None) -> tuple[Run, list[str]]:
+def run_on(cluster: MemoryCluster, *opened: Raw, waits: Any = None) -> tuple[Run, list[str]]:
     told: list[str] = []
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
@@ -225,14 +211,14 @@ def ended(exit_code: int) -> tuple[Record, ...]:
     )
 
 
-def run_after(exit_code: int, cluster: Listing) -> tuple[Run, list[str]]:
+def run_after(exit_code: int, cluster: MemoryCluster) -> tuple[Run, list[str]]:
     run, told = run_on(cluster)
     directory: Any = run.directory
     directory.records = ended(exit_code)
     return run, told
 
 
-def taken_over_by(statefulset: Raw) -> Listing:
+def taken_over_by(statefulset: Raw) -> MemoryCluster:
     """A cluster whose pods have that set for their controller."""
     cluster = cluster_of(statefulset)
     for ordinal in (0, 1):

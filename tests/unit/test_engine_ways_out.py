@@ -18,6 +18,7 @@ from csi_migration.model.plan import Window
 from csi_migration.model.seen import ReplicaSeen
 from csi_migration.model.step import Refuse
 from tests.unit import snapshots
+from tests.unit.memory_cluster import MemoryCluster
 from tests.unit.replica_world import (
     ABSENT,
     FOREIGN,
@@ -29,7 +30,6 @@ from tests.unit.replica_world import (
     seen_in,
 )
 from tests.unit.snapshots import changed
-from tests.unit.test_engine_companions import Listing
 
 PLAN = plan_of(snapshots.healthy())
 REPLICA = replica_plan("data")
@@ -82,12 +82,12 @@ def test_a_pod_in_the_place_of_another_one_is_said_while_the_controller_waits_fo
 # Claims of other replicas ----------------------------------------------------------------
 
 
-def run_on(cluster: Listing) -> Run:
+def run_on(cluster: MemoryCluster) -> Run:
     return cast(Run, SimpleNamespace(systems=SimpleNamespace(client=cluster), plan=PLAN))
 
 
 def test_a_claim_that_somebody_else_made_is_told_with_its_uid_and_its_volume() -> None:
-    cluster = Listing()
+    cluster = MemoryCluster()
     cluster.put(resources.CLAIMS, snapshots.claim(0))
     empty = changed(snapshots.claim(1), "spec/volumeName", "pvc-empty")
     cluster.put(resources.CLAIMS, changed(empty, "metadata/uid", "strange"))
@@ -103,7 +103,7 @@ def test_a_claim_that_somebody_else_made_is_told_with_its_uid_and_its_volume() -
 
 
 def test_for_a_claim_that_is_not_there_nothing_is_to_be_deleted() -> None:
-    cluster = Listing()
+    cluster = MemoryCluster()
     cluster.put(resources.CLAIMS, snapshots.claim(0))
     run = run_on(cluster)
     missing = missing_claims(run)
