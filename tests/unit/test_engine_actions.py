@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,42 +14,39 @@ from csi_migration.engine.actions import Actor
 from csi_migration.engine.run import Run
 from csi_migration.engine.whole_set import last_set
 from csi_migration.journal.directory import WorkingDirectory
+from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import Conflict, Resource, resources
 from csi_migration.model.errors import NeedsPerson
-from csi_migration.model.seen import PodSeen, Presence, ReplicaSeen, SetSeen
+from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import Act, Action
 from tests.unit import snapshots
 from tests.unit.journal_samples import IDENTITY
-from tests.unit.memory_cluster import MemoryCluster, Raw
+from tests.unit.memory_cluster import MemoryCluster
 from tests.unit.snapshots import changed
 
 OPEN = Act(Action.OPEN_WINDOW)
 SEEN = ReplicaSeen(SetSeen(Presence.OLD), PodSeen(Presence.OLD), {})
 
 
-class Listing(MemoryCluster):
-    """Lists a namespace's objects whatever their labels, and orphans like a server."""
+class Cluster(MemoryCluster):
+    """Is asked to orphan the pods of a set, and nothing else."""
 
-    def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
-    ) -> list[Raw]:
-        del labels
-        return [item for (plural, _), item in self.objects.items() if plural == resource.plural]
-
-    def delete(self, *arguments: Any, propagation: str = "", **preconditions: Any) -> None:
-        assert propagation == "Orphan"
-        super().delete(*arguments, **preconditions)
+    def delete(
+        self, resource: Resource, *arguments: Any, propagation: str = "", **preconditions: Any
+    ) -> None:
+        assert propagation == ("Orphan" if resource == resources.STATEFULSETS else "")
+        super().delete(resource, *arguments, **preconditions)
 
 
-def cluster_of_the_set() -> Listing:
-    cluster = Listing()
+def cluster_of_the_set() -> Cluster:
+    cluster = Cluster()
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
     for ordinal in (0, 1):
         cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
     return cluster
 
 
-def actor_on(cluster: Listing, directory: WorkingDirectory) -> Actor:
+def actor_on(cluster: Cluster, directory: WorkingDirectory) -> Actor:
     plan = plan_of(snapshots.healthy())
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
@@ -57,17 +55,19 @@ def actor_on(cluster: Listing, directory: WorkingDirectory) -> Actor:
         known_sets=set(),
         goes_back=False,
         patiently=lambda _, look: look(),
+        tell=lambda _: None,
     )
     fake = cast(Run, run)
     return Actor(fake, plan.replicas[0], lambda: last_set(fake), plan.statefulset_manifest)
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> WorkingDirectory:
-    return WorkingDirectory.create(tmp_path, IDENTITY)
+def directory(tmp_path: Path) -> Iterator[WorkingDirectory]:
+    with WorkingDirectory.create(tmp_path, IDENTITY) as made:
+        yield made
 
 
-def label(cluster: Listing) -> None:
+def label(cluster: Cluster) -> None:
     found = cluster.get(resources.STATEFULSETS, "web")
     cluster.put(resources.STATEFULSETS, changed(found, "metadata/labels", {"owner": "new"}))
 
@@ -115,3 +115,137 @@ def test_the_set_stays_while_a_claim_of_any_replica_is_missing(
     with pytest.raises(NeedsPerson, match="data-web-0"):
         actor.perform(OPEN, SEEN)
     assert cluster.find(resources.STATEFULSETS, "web") is not None
+
+
+# The last looks before a deletion ---------------------------------------------------
+
+CLAIM, OLD, NEW = "data-web-1", "pvc-1", "pvc-1-csi"
+DELETIONS = [
+    Act(Action.DELETE_CLAIM, CLAIM),
+    Act(Action.DELETE_CSI_CLAIM, CLAIM),
+    Act(Action.DELETE_VOLUME, CLAIM),
+    Act(Action.DELETE_CSI_VOLUME, CLAIM),
+]
+OF_CLAIMS = DELETIONS[:2]
+each_deletion = pytest.mark.parametrize("act", DELETIONS, ids=lambda act: act.action.value)
+
+
+def ready_to_delete() -> Cluster:
+    """The window is open, and both volumes are Retain."""
+    cluster = Cluster()
+    retained = changed(snapshots.volume(1), "spec/persistentVolumeReclaimPolicy", "Retain")
+    cluster.put(resources.CLAIMS, snapshots.claim(1))
+    for name in (OLD, NEW):
+        named = changed(retained, "metadata/name", name)
+        cluster.put(resources.VOLUMES, changed(named, "metadata/uid", f"uid-{name}"))
+    return cluster
+
+
+def delete(cluster: Cluster, directory: WorkingDirectory, act: Act) -> None:
+    """Perform it as it was decided before anybody changed anything."""
+    actor_on(cluster, directory).perform(act, seen_in(ready_to_delete()))
+
+
+def seen_in(cluster: Cluster) -> ReplicaSeen:
+    def seen(resource: Resource, name: str) -> Seen:
+        found = cluster.get(resource, name)["metadata"]
+        return Seen(Presence.OLD, found["uid"], found["resourceVersion"])
+
+    claim = ClaimSeen(
+        claim=seen(resources.CLAIMS, CLAIM),
+        bound=True,
+        old_volume=seen(resources.VOLUMES, OLD),
+        retain=True,
+        new_volume=seen(resources.VOLUMES, NEW),
+    )
+    return ReplicaSeen(SetSeen(Presence.ABSENT), PodSeen(Presence.ABSENT), {CLAIM: claim})
+
+
+def volume_of(act: Act) -> str:
+    return NEW if "csi" in act.action.value else OLD
+
+
+@each_deletion
+def test_what_is_deleted_lies_in_the_directory_first(directory: WorkingDirectory, act: Act) -> None:
+    cluster = ready_to_delete()
+    was_there = set(cluster.objects)
+    delete(cluster, directory, act)
+    (gone,) = was_there - set(cluster.objects)
+    assert gone[1] == (CLAIM if act in OF_CLAIMS else volume_of(act))
+    (saved,) = (directory.path / "backup" / gone[0]).iterdir()
+    assert f"uid-{gone[1]}" in saved.read_text()
+
+
+@each_deletion
+def test_what_cannot_be_saved_is_not_deleted(
+    directory: WorkingDirectory, monkeypatch: pytest.MonkeyPatch, act: Act
+) -> None:
+    def full(*_: object) -> None:
+        raise JournalBroken("no space left on device")
+
+    cluster = ready_to_delete()
+    monkeypatch.setattr(directory, "save", full)
+    with pytest.raises(JournalBroken):
+        delete(cluster, directory, act)
+    assert cluster.writes == []
+
+
+@each_deletion
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("spec/persistentVolumeReclaimPolicy", "Delete", "reclaim policy Delete"),
+        ("metadata/uid", "another", "uid another"),
+        ("spec/claimRef", None, "has lost its claimRef"),
+        ("", None, "is gone"),
+    ],
+    ids=["Delete", "another uid", "no claimRef", "gone"],
+)
+def test_nothing_is_deleted_unless_its_volume_surely_keeps_the_disk(
+    directory: WorkingDirectory, act: Act, path: str, value: str | None, words: str
+) -> None:
+    """Whatever was seen when it was decided."""
+    cluster = ready_to_delete()
+    name = volume_of(act)
+    volume = cluster.objects.pop(("persistentvolumes", name))
+    if path:
+        cluster.put(resources.VOLUMES, changed(volume, path, value))
+
+    with pytest.raises(NeedsPerson, match=f"volume {name}.*{words}"):
+        delete(cluster, directory, act)
+    assert cluster.writes == []
+
+
+@pytest.mark.parametrize("act", OF_CLAIMS, ids=lambda act: act.action.value)
+def test_no_claim_is_deleted_while_a_set_could_fill_its_place(
+    directory: WorkingDirectory, act: Act
+) -> None:
+    cluster = ready_to_delete()
+    again = changed(snapshots.statefulset(), "metadata/uid", "another")
+    actor = actor_on(cluster, directory)
+    cluster.put(resources.STATEFULSETS, again)
+    with pytest.raises(NeedsPerson, match="created the StatefulSet again"):
+        actor.perform(act, seen_in(ready_to_delete()))
+    assert cluster.writes == []
+
+
+@each_deletion
+def test_what_changed_since_it_was_seen_is_not_deleted(
+    directory: WorkingDirectory, act: Act
+) -> None:
+    cluster = ready_to_delete()
+    for resource, name in ((resources.CLAIMS, CLAIM), (resources.VOLUMES, volume_of(act))):
+        cluster.put(resource, cluster.get(resource, name))
+    there = set(cluster.objects)
+    with pytest.raises(Conflict):
+        delete(cluster, directory, act)
+    assert set(cluster.objects) == there
+
+
+@pytest.mark.parametrize("act", OF_CLAIMS, ids=lambda act: act.action.value)
+def test_a_claim_that_was_made_anew_is_not_deleted(directory: WorkingDirectory, act: Act) -> None:
+    cluster = ready_to_delete()
+    cluster.put(resources.CLAIMS, changed(snapshots.claim(1), "metadata/uid", "another"))
+    with pytest.raises(NeedsPerson, match="another one now"):
+        delete(cluster, directory, act)
+    assert cluster.writes == []
