@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -49,14 +48,6 @@ class Cluster(MemoryCluster):
 
     def fail(self, write: int, error: BaseException, *, applied: bool) -> None:
         self.fails_at, self.error, self.applied = len(self.writes) + write, error, applied
-
-    def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
-    ) -> list[Raw]:
-        key, _, value = labels.partition("=")
-        stored = [item for (plural, _), item in self.objects.items() if plural == resource.plural]
-        found = copy.deepcopy(stored)
-        return [item for item in found if item["metadata"].get("labels", {}).get(key) == value]
 
     def create(
         self,

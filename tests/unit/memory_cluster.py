@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from csi_migration.kube import AlreadyExists, Conflict, NotFound, Resource
+from csi_migration.model.objects import labels_of
 
 Raw = dict[str, Any]
 
@@ -41,10 +42,10 @@ class MemoryCluster:
     def list(
         self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
     ) -> list[Raw]:
-        """Whatever their labels are: no test of ours has others of that kind beside them."""
-        del labels
+        wanted = {tuple(label.split("=")) for label in labels.split(",") if label}
         stored = [item for (plural, _), item in self.objects.items() if plural == resource.plural]
-        return copy.deepcopy(stored)
+        found = copy.deepcopy(stored)
+        return [item for item in found if wanted <= labels_of(item).items()]
 
     def create(
         self,
@@ -55,7 +56,7 @@ class MemoryCluster:
         dry_run: bool = False,
     ) -> Raw:
         if not dry_run:
-            self.writes.append(f"create {body['metadata']['name']}")
+            self._note(f"create {body['metadata']['name']}")
         if (resource.plural, body["metadata"]["name"]) in self.objects:
             raise AlreadyExists("it is there", status=409)
         return copy.deepcopy(body) if dry_run else self.put(resource, body)
@@ -63,12 +64,12 @@ class MemoryCluster:
     def replace(
         self, resource: Resource, name: str, body: Raw, namespace: str | None = None
     ) -> Raw:
-        self.writes.append(f"replace {name}")
+        self._note(f"replace {name}")
         self._require(self.get(resource, name, namespace), body["metadata"])
         return self._store(resource, copy.deepcopy(body))
 
     def patch(self, resource: Resource, name: str, body: Raw, _namespace: str | None = None) -> Raw:
-        self.writes.append(f"patch {name}")
+        self._note(f"patch {name}")
         found = self.get(resource, name)
         self._require(found, body["metadata"])
         for part, fields in body.items():
@@ -84,10 +85,13 @@ class MemoryCluster:
         uid: str,
         resource_version: str = "",
     ) -> None:
-        self.writes.append(f"delete {name}")
+        self._note(f"delete {name}")
         wanted = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {})
         self._require(self.get(resource, name, namespace), wanted)
         del self.objects[resource.plural, name]
+
+    def _note(self, write: str) -> None:
+        self.writes.append(write)
 
     def _require(self, found: Raw, wanted: Raw) -> None:
         for field in ("uid", "resourceVersion"):

@@ -56,6 +56,7 @@ def held(
     stop_if_asked: Callable[[], None] = lambda: None,
     health_command: str = "",
     told: list[str] | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> float:
     """Hold web-1, which is Ready unless the cluster says otherwise; how long that took."""
     begun = clock.now
@@ -78,7 +79,7 @@ def held(
         waiter=lambda *_: waiter,
         patiently=lambda _, ask: ask(),
         stop_if_asked=stop_if_asked,
-        lease=SimpleNamespace(keep=lambda: None),
+        lease=SimpleNamespace(keep=keep),
     )
     Soak(cast(Run, run), lambda: None).hold({"web-1": uid}, prepare)
     assert notes == ["held: web-1"]
@@ -170,6 +171,22 @@ def test_a_pod_whose_health_command_fails_is_told_by_it(
         "web-1: --health-command exited with 1",
         "web-1: --health-command exited with 1",
     ]
+
+
+def test_the_lease_is_kept_before_each_health_command(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs takes half its life, and there may be several."""
+    acts: list[str] = []
+
+    def tried(*_: object) -> str:
+        acts.append("tried")
+        return "" if acts.count("tried") == 3 else "exited with 1"
+
+    monkeypatch.setattr("time.sleep", clock.rest)
+    monkeypatch.setattr(soak, "_tried", tried)
+    held(clock, 2, health_command="check", keep=lambda: acts.append("kept"))
+    assert acts == ["kept", "tried"] * 3
 
 
 def test_what_a_health_command_has_begun_does_not_outlive_its_time(

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.run import Options, Run, WaitedTooLong, Waiter, timeout_of
 from csi_migration.engine.ways_out import way_out_of_wait
 from csi_migration.kube import Forbidden
@@ -54,6 +55,19 @@ def test_only_looks_at_all_of_a_large_set_are_rarer(
     else:
         waiter.pause("web-1 is not Ready")
     assert rested == [seconds]
+
+
+def test_the_lease_is_kept_in_each_round_of_a_wait_and_a_lost_one_ends_it() -> None:
+    """The longest wait takes more than an hour, a Lease lives for a minute."""
+    run = Mock(is_large=False)
+    run.lease.keep.side_effect = [None, None, LeaseLost("taken over by ann@laptop pid 7")]
+    rested: list[float] = []
+    waiter = Waiter(run, "web-2", "unregistered", 60.0, "")
+    for _ in range(2):
+        waiter.pause("CNS still has the disk", rested.append)
+    with pytest.raises(LeaseLost):
+        waiter.pause("CNS still has the disk", rested.append)
+    assert len(rested) == 2
 
 
 def test_what_a_server_was_away_for_counts_against_no_wait(
