@@ -15,6 +15,8 @@ from tests.unit.replica_world import (
     GONE,
     NEW,
     OLD,
+    OTHER_CONTROLLER,
+    SETS,
     ClaimState,
     PodState,
     SetState,
@@ -37,7 +39,7 @@ def disturb(world: World, name: str, claim: ClaimState) -> World:
 
 
 def _set_made_by_somebody(world: World) -> World:
-    uid = min({1, 2} - {world.pod.owner})
+    uid = min(SETS - {world.pod.owner})
     return replace(world, statefulset=SetState(FOREIGN, uid))
 
 
@@ -75,6 +77,17 @@ def _pod_not_ready(world: World) -> World:
     return replace(world, pod=replace(world.pod, ready=False))
 
 
+def _pod_adopted_by_another(world: World) -> World:
+    """Only an orphan can be: its labels fit another controller's selector."""
+    is_orphan = world.pod.presence is not ABSENT and not world.pod.owner
+    return replace(world, pod=replace(world.pod, owner=OTHER_CONTROLLER)) if is_orphan else world
+
+
+def _collector_gone(world: World) -> World:
+    """From now on nobody orphans what a deleted set leaves."""
+    return replace(world, collector_away=True)
+
+
 def _others_vanished(world: World) -> World:
     return replace(world, others_gone=True)
 
@@ -98,6 +111,10 @@ def _claim_made_by_somebody(state: ClaimState) -> ClaimState:
 
 def _policy_set_to_delete(side: Presence, state: ClaimState) -> ClaimState:
     return _changed(side, state, replace(state.volume_of(side), retain=False))
+
+
+def _claim_ref_removed(side: Presence, state: ClaimState) -> ClaimState:
+    return _changed(side, state, replace(state.volume_of(side), ref=None))
 
 
 def _volume_deleted(side: Presence, state: ClaimState) -> ClaimState:
@@ -156,7 +173,9 @@ ON_WORLD: dict[str, OnWorld] = {
     "pod deleted": _pod_deleted,
     "pod vanished": _pod_vanished,
     "pod not ready": _pod_not_ready,
+    "pod adopted by another controller": _pod_adopted_by_another,
     "other pods vanished": _others_vanished,
+    "garbage collector away": _collector_gone,
 }
 ON_CLAIM: dict[str, OnClaim] = {
     "claim deleted": _claim_deleted,
@@ -164,6 +183,8 @@ ON_CLAIM: dict[str, OnClaim] = {
     "claim made by somebody": _claim_made_by_somebody,
     "old policy set to Delete": partial(_policy_set_to_delete, OLD),
     "new policy set to Delete": partial(_policy_set_to_delete, NEW),
+    "old claimRef removed": partial(_claim_ref_removed, OLD),
+    "new claimRef removed": partial(_claim_ref_removed, NEW),
     "old volume deleted": partial(_volume_deleted, OLD),
     "new volume deleted": partial(_volume_deleted, NEW),
     "old volume vanished": partial(_volume_vanished, OLD),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from csi_migration.model.step import Act, Action
-from tests.unit.replica_world import ABSENT, FOREIGN, NEW, OLD, ClaimState, VolumeState, World
+from tests.unit.replica_world import ABSENT, FOREIGN, NEW, OLD, SETS, ClaimState, VolumeState, World
 
-_DELETIONS = {
+DELETIONS = {
     Action.DELETE_CLAIM: OLD,
     Action.DELETE_VOLUME: OLD,
     Action.DELETE_CSI_CLAIM: NEW,
@@ -37,7 +37,8 @@ def harm_of_a_start(world: World, *, is_refused_elsewhere: bool) -> Iterator[str
     With `is_refused_elsewhere`, another VM's hold is left to vSphere: it refuses the
     second attachment, while two sides of one disk look like two disks to Kubernetes.
     """
-    for state in world.claims:
+    own = (state for state in world.claims if state.presence is not FOREIGN)
+    for state in own:  # behind somebody else's claim lies another disk
         if state.holder not in (ABSENT, FOREIGN, state.presence):
             yield "started a pod on a disk that is attached for the other volume"
         if state.holder is FOREIGN and not is_refused_elsewhere:
@@ -50,15 +51,16 @@ def _if(broken: bool, words: str) -> Iterator[str]:
 
 
 def _deleting_a_pod(world: World) -> Iterator[str]:
-    yield from _if(world.pod.owner != 0, "deleted a pod that still belonged to a set")
+    yield from _if(world.pod.owner in SETS, "deleted a pod that still belonged to a set")
     yield from _if(world.statefulset.presence is not ABSENT, "deleted a pod under its controller")
     yield from _if(world.pod.presence is FOREIGN, "deleted somebody else's pod")
 
 
 def _creating_a_pod(world: World, *, retreats: bool) -> Iterator[str]:
     yield from harm_of_a_start(world, is_refused_elsewhere=retreats)
-    # Undone, a replica may get its pod before the binding that it will wait for.
-    may_start = all(s.is_bindable if retreats else s.is_bound for s in world.claims)
+    # Undone, a replica may get its pod before the binding that it will wait for, or over a
+    # claim that is Lost: there it waits as its controller's own would.
+    may_start = all(s.is_bindable or s.is_lost if retreats else s.is_bound for s in world.claims)
     yield from _if(not may_start, "made a pod over claims that are not bound")
     yield from _if(world.pod.presence is not ABSENT, "made a pod over another")
 
@@ -73,7 +75,7 @@ def _bringing_the_set_back(world: World) -> Iterator[str]:
 
 
 def _on_claim(world: World, state: ClaimState, action: Action) -> Iterator[str]:
-    if action in _DELETIONS:
+    if action in DELETIONS:
         yield from _deleting(world, state, action)
     if action in (Action.CREATE_VOLUME, Action.RESTORE_VOLUME):
         other = state.old if action is Action.CREATE_VOLUME else state.new
@@ -87,7 +89,7 @@ def _on_claim(world: World, state: ClaimState, action: Action) -> Iterator[str]:
 
 
 def _deleting(world: World, state: ClaimState, action: Action) -> Iterator[str]:
-    side = _DELETIONS[action]
+    side = DELETIONS[action]
     volume = state.old if side is OLD else state.new
     deleted = state.presence if action in _OF_CLAIMS else volume.presence
     yield from _if(deleted is not side, "deleted what is not its own")

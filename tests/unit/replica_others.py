@@ -13,6 +13,7 @@ from tests.unit.replica_world import (
     GONE,
     NEW,
     OLD,
+    SETS,
     ClaimState,
     PodState,
     VolumeState,
@@ -41,6 +42,8 @@ def others(world: World) -> Iterator[World]:
 
 def _garbage_collector(world: World) -> Iterator[World]:
     statefulset, pod = world.statefulset, world.pod
+    if world.collector_away:
+        return
     if statefulset.terminating and pod.owner == statefulset.uid:
         yield replace(world, pod=replace(pod, owner=0))
     if statefulset.terminating:
@@ -48,7 +51,7 @@ def _garbage_collector(world: World) -> Iterator[World]:
         gone = replace(statefulset, presence=ABSENT, uid=0, terminating=False)
         yield replace(world, statefulset=gone)
     owner_is_gone = statefulset.presence is ABSENT or pod.owner != statefulset.uid
-    if pod.owner and owner_is_gone and not pod.terminating:
+    if pod.owner in SETS and owner_is_gone and not pod.terminating:
         yield replace(world, pod=replace(pod, terminating=True))
 
 

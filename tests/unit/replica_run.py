@@ -24,6 +24,7 @@ from csi_migration.model.step import (
     Wait,
 )
 from tests.unit.replica_harm import harm_of
+from tests.unit.replica_last_look import last_look
 from tests.unit.replica_others import others_act
 from tests.unit.replica_world import Known, World, answer, perform, seen_in
 
@@ -61,9 +62,11 @@ class Run:
         return self.direction is Direction.TO_CSI
 
     def step(self, world: World, memory: Memory) -> Step:
-        """What is decided, the engine's order of decisions included."""
+        """What is decided, the engine's order of decisions and its last looks included."""
         seen = seen_in(world, dict(memory.known), self.plan, to_csi=self.to_csi)
-        return self._decide(memory)(self.plan, seen, self.window)
+        step = self._decide(memory)(self.plan, seen, self.window)
+        refused = last_look(self.plan, world, step) if isinstance(step, Act) else None
+        return refused or step
 
     def _decide(self, memory: Memory) -> Decide:
         if self.retreats:

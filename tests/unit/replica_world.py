@@ -17,6 +17,10 @@ from csi_migration.model.step import Act, Action, Look, LookAt
 
 ABSENT, OLD, NEW, FOREIGN = Presence.ABSENT, Presence.OLD, Presence.NEW, Presence.FOREIGN
 
+SETS = frozenset({1, 2})
+"""The uids that the set may have, one after the other."""
+OTHER_CONTROLLER = 3
+
 Known = dict[LookAt, Hashable]
 """What was looked at, and the answers."""
 
@@ -107,7 +111,7 @@ class ClaimState:
     def is_bindable(self) -> bool:
         volume = self.volume
         is_there = self.stands and volume.presence is self.presence and not volume.terminating
-        return is_there and not self.is_lost and volume.ref in (0, self.uid)
+        return is_there and not self.is_lost and volume.ref in (None, 0, self.uid)
 
     def is_released(self, volume: VolumeState) -> bool:
         if volume.presence is ABSENT or not volume.ref:
@@ -137,7 +141,7 @@ class SetState:
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """`owner` is 0 for an orphan; `is_first` tells the one that was backed up."""
+    """`owner` is a uid, 0 for an orphan; `is_first` tells the one that was backed up."""
 
     presence: Presence = OLD
     owner: int = 1
@@ -160,6 +164,7 @@ class World:
     statefulset: SetState = SetState()
     pod: PodState = PodState()
     others_gone: bool = False
+    collector_away: bool = False
     disturbed: frozenset[str] = frozenset()
     harm: frozenset[str] = frozenset()
 
@@ -247,7 +252,7 @@ def answer(world: World, at: LookAt, known: Known) -> Hashable:
     """What a look finds out."""
     match at.look:
         case Look.ORPHANS:
-            return ("pod/web-2",) if world.pod.owner else ()
+            return ("pod/web-2",) if world.pod.owner in SETS else ()
         case Look.ATTACHMENTS:
             return tuple(f"{s.name}: {s.holder}" for s in world.claims if s.holder is not ABSENT)
         case Look.DISK:
@@ -285,7 +290,7 @@ def perform(world: World, act: Act, *, csi_templates: bool) -> World:
             made = PodState(NEW, owner=0, ready=False, is_first=False)
             return replace(world, pod=made)
         case _:
-            uid = min({1, 2} - {world.pod.owner})
+            uid = min(SETS - {world.pod.owner})
             return replace(world, statefulset=SetState(NEW, uid, csi_templates=csi_templates))
 
 

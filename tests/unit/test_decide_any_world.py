@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import time
+import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 
-from hypothesis import settings
+import pytest
+from hypothesis import Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from csi_migration.model.plan import Direction, Window
 from csi_migration.model.seen import Presence
-from csi_migration.model.step import AwaitIt, Finished, Refuse, Retreat, Step, Wait
+from csi_migration.model.step import AwaitIt, Finished, Refuse, Retreat, Step
+from tests.torture.ledger import commit
 from tests.unit.replica_disturbances import NAMES, OUTDATES, disturb
+from tests.unit.replica_ends import ENDS, End, ends_in, unexplained
 from tests.unit.replica_others import others, others_act
-from tests.unit.replica_run import NOTHING, Ending, Endings, Run, ending, prepared
+from tests.unit.replica_run import NOTHING, Ending, Endings, Run, ending, prepared, visit
 from tests.unit.replica_world import ABSENT, NEW, OLD, World, csi_world, in_tree_world, replica_plan
 
 Start = Callable[..., World]
@@ -24,13 +37,15 @@ PLANS = [replica_plan("data"), replica_plan("data", "log")]
 FRESH = [
     Run(plan, direction, window) for plan in PLANS for direction in Direction for window in Window
 ]
-# A wait that nobody in the world ends must be somebody's doing.
-EXPLAINED_BY = {
-    Wait.DETACHED: {"attached elsewhere"},
-    Wait.READY: {"attached elsewhere", "disk unknown"},
-    Wait.UNREGISTERED: {"deletion unnoticed"},
-    Wait.BOUND: {"old volume vanished", "new volume vanished"},
-}
+# Of the processor: on a busy machine as many as on an idle one.
+SECONDS = 15.0
+A_BATCH = settings(
+    max_examples=500,
+    stateful_step_count=10,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+)
 
 _runs = st.sampled_from(FRESH)
 _starts = st.sampled_from([in_tree_world, csi_world])
@@ -94,10 +109,19 @@ class DisturbedReplica(RuleBasedStateMachine):
             judge(run, prepared(self.world))  # it is taken up by a new run
 
 
-TestDisturbedReplica = DisturbedReplica.TestCase
-TestDisturbedReplica.settings = settings(
-    max_examples=1000, stateful_step_count=10, deadline=None, derandomize=True
-)
+def test_whatever_somebody_does_a_replica_gets_there_or_says_why_not(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Thousands of histories, others with each commit, and as many as there is time for."""
+    chosen = os.environ.get("SEED") or commit()
+    record_property("any world", f"SEED={chosen}")
+    deadline = time.process_time() + SECONDS
+    for batch in count(1):
+        number = zlib.crc32(f"{chosen} {batch}".encode())
+        run_state_machine_as_test(seed(number)(DisturbedReplica), settings=A_BATCH)
+        if time.process_time() > deadline:
+            break
+    record_property("any world", f"{batch * A_BATCH.max_examples} histories")
 
 
 # How a run ends -------------------------------------------------------------------
@@ -140,14 +164,33 @@ def assert_is_given_back(run: Run, world: World, step: Step) -> None:
 
 
 def assert_explained(world: World, step: Step) -> None:
-    assert is_explained(world, step), f"{step} in {world}"
+    problems = list(unexplained(world, step))
+    assert not problems, f"{step}: {problems} in {world}"
 
 
-def is_explained(world: World, step: Step) -> bool:
-    match step:
-        case Refuse(reason) | Retreat(reason):
-            return bool(reason and world.disturbed)
-        case AwaitIt(wait, reason):
-            return bool(reason and world.disturbed & EXPLAINED_BY.get(wait, set()))
-        case _:
-            return False
+# Each disturbance by itself -----------------------------------------------------------
+
+
+def worlds_on_the_way(run: Run) -> Iterator[World]:
+    """Every world of an undisturbed run, from either start."""
+    for start in (in_tree_world, csi_world):
+        yield from (world for world, _, _ in visit(run, prepared(start(run.plan))))
+
+
+def ends_after(run: Run, world: World) -> Iterator[End]:
+    """How either direction ends from here: a run that goes on, and a new one."""
+    for direction in Direction:
+        for start in (world, prepared(world)):
+            _, step = known_ending(replace(run, direction=direction), start)
+            yield from ends_in(step)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_disturbance_ends_as_it_must_whenever_it_comes(name: str) -> None:
+    """What heals by itself does not stop a run, and what does is called by its name."""
+    found: set[End] = set()
+    for run in FRESH:
+        for world in worlds_on_the_way(run):
+            after = (disturb(world, name, claim) for claim in world.claims)
+            found.update(end for w in after if w != world for end in ends_after(run, w))
+    assert found == ENDS[name]
