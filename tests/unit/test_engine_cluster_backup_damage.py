@@ -92,6 +92,21 @@ def test_whatever_was_changed_is_noticed(
     assert "delete" not in " ".join(cluster.writes[len(writes) :])
 
 
+@pytest.mark.parametrize("number", range(PARTS))
+def test_every_byte_that_was_changed_is_noticed(cluster: Cluster, number: int) -> None:
+    put(cluster)
+    item = cluster.map(number)
+    kept = base64.b64decode(item["binaryData"]["archive"])
+    for place in range(len(kept)):
+        damaged = bytearray(kept)
+        damaged[place] ^= 1 << place % 8
+        item["binaryData"]["archive"] = base64.b64encode(damaged).decode()
+        with pytest.raises(BackupDamaged):
+            take(cluster)
+    item["binaryData"]["archive"] = base64.b64encode(kept).decode()
+    assert take(cluster) == CONTENT
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_missing_part_is_named(cluster: Cluster, number: int) -> None:
     put(cluster)

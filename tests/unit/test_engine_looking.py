@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,19 +14,7 @@ from csi_migration.kube import Client, ReadFailed, resources
 from csi_migration.kube.resources import CLAIMS
 from csi_migration.model.disk import DiskPath
 from tests.unit import snapshots
-from tests.unit.kube_server import CUT, ApiServer, Received, Reply, serving, status
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[Client]:
-    with server.client() as made:
-        yield made
+from tests.unit.kube_server import CUT, ApiServer, Received, Reply, status
 
 
 def allowed(*, yes: bool) -> Reply:

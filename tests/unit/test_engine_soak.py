@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,11 +193,21 @@ def test_the_lease_is_kept_before_each_health_command(
 def test_what_a_health_command_has_begun_does_not_outlive_its_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(soak, "_HEALTH_SECONDS", 0.5)
     child = tmp_path / "child"
-    command = f"sleep 60 & echo $! > {child}; wait"
-    assert soak._tried(command, os.environ) == "took longer than 0 s"
-    until("the child is gone", lambda: not is_running(int(child.read_text())), 5)
+
+    class OutOfTime(subprocess.Popen[bytes]):
+        """Its time is over as soon as it has begun something."""
+
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout == soak._HEALTH_SECONDS:
+                until("it began something", lambda: child.exists() and bool(child.read_text()))
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", OutOfTime)
+    command = f"sleep 600 & echo $! > {child}; wait"
+    assert soak._tried(command, os.environ) == "took longer than 30 s"
+    until("the child is gone", lambda: not is_running(int(child.read_text())))
 
 
 def is_running(pid: int) -> bool:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
@@ -18,19 +17,7 @@ from csi_migration.kube.resources import (
     VOLUME_MIGRATIONS,
     VOLUMES,
 )
-from tests.unit.kube_server import ApiServer, Reply, serving, status
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[Client]:
-    with server.client() as made:
-        yield made
+from tests.unit.kube_server import ApiServer, Reply, status
 
 
 def test_get_asks_for_the_object_by_name(server: ApiServer, client: Client) -> None:

@@ -4,8 +4,6 @@ import base64
 import json
 import os
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +20,28 @@ from csi_migration.kube.connection import ExecPlugin, InteractiveMode
 from csi_migration.kube.credentials import Plugin, credentials_for
 from csi_migration.kube.resources import PODS
 from lab.waiting import until
-from tests.unit.kube_server import ApiServer, Reply, serving, status
+from tests.unit.kube_server import ApiServer, Reply, status
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
+
+
+class Queue:
+    """A lock that tells who came to it."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came.append(threading.get_ident())
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 REFUSED = Reply(401, status(401, "Unauthorized"))
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with serving() as running:
-        yield running
 
 
 class Tool:
@@ -240,11 +249,10 @@ class TestExecPlugin:
         held, heard = tool.script.with_name("held"), []
         body = f"echo run >> '{tool.script.with_name('runs')}'; while [ ! -e '{held}' ]; do :; done"
         tool.script.write_text(f"#!/bin/sh\n{body}; exit 3\n")
-        source = Plugin(tool.plugin(), Connection("https://api", "the test"))
-        asks = threading.Barrier(5)
+        source: Any = Plugin(tool.plugin(), Connection("https://api", "the test"))
+        source._lock = lock = Queue()
 
         def ask() -> None:
-            asks.wait()
             with pytest.raises(CredentialsFailed) as raised:
                 source.current()
             heard.append(raised.value)
@@ -252,9 +260,7 @@ class TestExecPlugin:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        asks.wait()
-        until("the first run", lambda: tool.runs == 1)
-        time.sleep(0.2)  # for the others to come to where they wait
+        until("one runs it and three wait", lambda: (tool.runs, len(lock.came)) == (1, 4))
         held.touch()
         for thread in threads:
             thread.join()

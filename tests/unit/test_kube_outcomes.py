@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,22 +21,10 @@ from csi_migration.kube import (
 )
 from csi_migration.kube.resources import PODS, VOLUME_MIGRATIONS
 from csi_migration.model.errors import ExitCode
-from tests.unit.kube_server import CUT, ApiServer, Reply, serving, status
+from tests.unit.kube_server import CUT, ApiServer, Reply, status
 
 # Python's own words for 422, which 3.13 changed.
 UNPROCESSABLE = "Unprocessable Content" if sys.version_info >= (3, 13) else "Unprocessable Entity"
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[Client]:
-    with server.client(timeout=0.3) as made:
-        yield made
 
 
 def delete(client: Client, *, dry_run: bool = False) -> None:
@@ -95,14 +82,14 @@ def test_a_server_error_names_its_status_and_words(server: ApiServer, client: Cl
     assert raised.value.resolution
 
 
-def test_silence_after_a_write_may_be_applied(server: ApiServer, client: Client) -> None:
+def test_silence_after_a_write_may_be_applied(server: ApiServer) -> None:
     def silent(_: object) -> Reply:
-        server.stopping.wait(1)
+        server.stopping.wait()
         return CUT
 
     server.answers = [silent]
-    with pytest.raises(MaybeApplied) as raised:
-        delete(client)
+    with server.client(timeout=0.3) as impatient, pytest.raises(MaybeApplied) as raised:
+        delete(impatient)
     assert "timed out" in raised.value.details
 
 

@@ -81,7 +81,9 @@ def test_this_machine_is_never_reached_over_a_proxy(
         (",", "api.corp", False),
     ],
 )
-def test_no_proxy(monkeypatch: pytest.MonkeyPatch, rule: str, host: str, exempt: bool) -> None:
+def test_what_the_environment_exempts_has_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, rule: str, host: str, exempt: bool
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", rule)
     assert (proxy_to(host) == "") is exempt

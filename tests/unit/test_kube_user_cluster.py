@@ -14,13 +14,7 @@ from csi_migration.kube import (
     user_cluster_connection,
 )
 from csi_migration.model.errors import AuthenticationFailed
-from tests.unit.kube_server import ApiServer, Reply, serving, status
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with serving() as running:
-        yield running
+from tests.unit.kube_server import ApiServer, Reply, status
 
 
 @pytest.fixture
