@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "src" / "csi_migration"
 LAB = REPOSITORY / "lab"
 LAYERS = sorted(p for p in PACKAGE.iterdir() if (p / "__init__.py").is_file())
-FILES = sorted([*PACKAGE.rglob("*.py"), *LAB.rglob("*.py")])
+FOLDERS = [PACKAGE, LAB, REPOSITORY / "tests", REPOSITORY / "bench"]
+FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.py"))
 
 LONGEST_FILE = 400
 MEDIAN_FUNCTION = 10
