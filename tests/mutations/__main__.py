@@ -1,7 +1,7 @@
 """`python -m tests.mutations`: breaks the tool on purpose and sees the tests fail.
 
 Each mutation changes a copy of the sources. The tests that are named for it run
-against that copy; a mutation that no test notices is an error.
+against that copy, level by level; a level at which no test notices is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.mutations.catalogue import MUTATIONS, Mutation
+from tests.mutations.catalogue import MUTATIONS
+from tests.mutations.mutation import Mutation
 
 ROOT = Path(__file__).parents[2]
 _FAILED = re.compile(r"^(?:FAILED|ERROR) tests/(\S+)", re.MULTILINE)
@@ -37,12 +38,13 @@ def _is_noticed(mutation: Mutation) -> bool:
         sources = Path(folder) / "src"
         shutil.copytree(ROOT / "src", sources)
         mutation.apply(sources / "csi_migration")
-        noticed = [failed for level in mutation.tests for failed in _failures(sources, level)]
+        noticed = {level: _failures(sources, level) for level in mutation.tests}
     print(f"{mutation.name}: {mutation.what}")
-    for failed in noticed or ["NOTHING NOTICED IT"]:
-        print(f"    {failed}")
+    for level, failures in noticed.items():
+        for failed in failures or [f"NOTHING NOTICED IT in {level}"]:
+            print(f"    {failed}")
     sys.stdout.flush()
-    return bool(noticed)
+    return all(noticed.values())
 
 
 def _failures(sources: Path, tests: str) -> list[str]:

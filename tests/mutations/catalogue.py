@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from tests.mutations.guards import WITHOUT_A_GUARD
+from tests.mutations.mutation import Mutation
 
 _DECISION = "tests/unit/test_decide_next_step.py tests/unit/test_decide_both_ways.py"
 _SAFETY = "tests/lab/test_safety.py"
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """Replacements of text in the sources, and the tests that must notice.
-
-    Attributes:
-        changes: (file below the package, text that stands there once, new text).
-        tests: arguments of pytest, one run each.
-    """
-
-    name: str
-    what: str
-    changes: tuple[tuple[str, str, str], ...]
-    tests: tuple[str, ...]
-
-    def apply(self, package: Path) -> None:
-        """Change the copy of the sources below `package`.
-
-        Raises:
-            ValueError: a text is not there exactly once.
-        """
-        for file, before, after in self.changes:
-            source = (package / file).read_text()
-            if source.count(before) != 1:
-                raise ValueError(
-                    f"{self.name}: {before!r} stands {source.count(before)} x in {file}"
-                )
-            (package / file).write_text(source.replace(before, after))
 
 
 MUTATIONS = (
@@ -55,7 +26,7 @@ MUTATIONS = (
         "no-retain",
         "does not set the reclaim policy to Retain",
         (("engine/migrate.py", "        retain_everything(run)\n", ""),),
-        (_SAFETY,),
+        ("tests/unit/test_engine_migrate.py", _SAFETY),
     ),
     Mutation(
         "no-retain-no-guards",
@@ -222,4 +193,5 @@ def _metadata(""",
         ),
         (_DECISION,),
     ),
+    *WITHOUT_A_GUARD,
 )

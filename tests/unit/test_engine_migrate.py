@@ -126,3 +126,27 @@ def test_an_interrupted_window_ends_before_the_next_replica_leaves(
     with pytest.raises(Stopped):
         Migration(run_on(is_taken_up=True)).everything()
     assert found == acts
+
+
+def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that finds every replica there already does all that frames the swaps."""
+    found: list[str] = []
+    whole = Standing(Side.CSI, is_whole=True, is_ready=True)
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": whole, "web-0": whole})
+    monkeypatch.setattr(migrate, "Swap", lambda *_: SimpleNamespace(set_again=lambda: None))
+    monkeypatch.setattr(Soak, "hold", lambda *_: None)
+    acts = ("retain_everything", "verify", "outdate_lost_writes", "restore_policies", "tidy_up")
+    for name in acts:
+        monkeypatch.setattr(migrate, name, lambda _, name=name: found.append(name))
+
+    Migration(run_on(is_taken_up=True)).everything()
+    assert found == [
+        "outdate_lost_writes",
+        "retain_everything",
+        "verify",
+        "outdate_lost_writes",
+        "restore_policies",
+        "tidy_up",
+    ]
