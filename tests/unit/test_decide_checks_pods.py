@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from csi_migration.decide.catalogue import findings
-from csi_migration.model.finding import Finding, Severity
-from csi_migration.model.snapshot import Snapshot
+from csi_migration.model.finding import Severity
 from tests.unit.snapshots import changed, healthy
+from tests.unit.surroundings import told
 
 BLOCKER, NOTE = Severity.BLOCKER, Severity.NOTE
 NODE = "volume.kubernetes.io/selected-node"
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
-
-
-def told(snapshot: Snapshot) -> list[Finding]:
-    return [f for f in findings(snapshot) if f.severity is not Severity.PASSED]
 
 
 @pytest.mark.parametrize("kind", ["PodResizePending", "PodResizeInProgress"])
