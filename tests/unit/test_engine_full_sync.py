@@ -40,7 +40,7 @@ class Triggers(MemoryCluster):
 
 
 def syncing(cluster: MemoryCluster) -> FullSync:
-    return FullSync(cast(Client, cluster))
+    return FullSync(cast(Client, cluster), lambda: None)
 
 
 @pytest.mark.parametrize("last", [0, 6])
