@@ -54,6 +54,13 @@ func (c *catalog) byPath(path string) *types.VStorageObject {
 	return nil
 }
 
+// knows says whether a file is an FCD.
+func (c *catalog) knows(path string) bool {
+	c.Lock()
+	defer c.Unlock()
+	return c.byPath(path) != nil
+}
+
 // view is a copy of a disk with its present consumer; the caller holds the lock.
 func (c *catalog) view(disk *types.VStorageObject) *types.VStorageObject {
 	seen := *disk

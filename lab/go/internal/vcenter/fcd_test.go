@@ -1,8 +1,10 @@
 package vcenter
 
 import (
+	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/vmware/govmomi/fault"
 	"github.com/vmware/govmomi/object"
@@ -31,6 +33,20 @@ func TestRegisterDiskTwiceNamesTheFCD(t *testing.T) {
 	var exists *types.AlreadyExists
 	if _, ok := fault.As(err, &exists); !ok || exists.Name != disk.Config.Id.Id {
 		t.Fatalf("%v, %+v", err, exists)
+	}
+}
+
+func TestOnlyADiskThatIsNoFCDYetTakesTimeToRegister(t *testing.T) {
+	l := start(t, "8.0.3")
+	l.registered()
+	l.config.Delays.Register = 20
+	l.restart()
+	l.use(csi)
+	var end context.CancelFunc
+	l.ctx, end = context.WithTimeout(t.Context(), 10*time.Second)
+	defer end()
+	if _, err := l.register(folderAddress("/Production/DC0", "kubevols/pv 1.vmdk")); !isFault[*types.AlreadyExists](err) {
+		t.Fatal(err)
 	}
 }
 

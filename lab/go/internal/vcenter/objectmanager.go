@@ -1,6 +1,8 @@
 package vcenter
 
 import (
+	"time"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -21,13 +23,22 @@ func (v *VCenter) putObjectManager() {
 	v.registry.Put(m)
 }
 
-// RegisterDisk makes an FCD of a disk named by a /folder URL.
+// Lock and Unlock are the simulator's, and do nothing: the catalog has a lock of its
+// own, and a registration that takes its time must not keep others from reading.
+func (*objectManager) Lock()   {}
+func (*objectManager) Unlock() {}
+
+// RegisterDisk makes an FCD of a disk named by a /folder URL, which takes its time;
+// what is refused, and a disk that is one already, is answered at once.
 func (m *objectManager) RegisterDisk(req *types.RegisterDisk) soap.HasFault {
 	disk, fault := m.vcenter.diskAt(req.Path)
 	if fault != nil {
 		return &methods.RegisterDiskBody{Fault_: asSOAP(fault)}
 	}
 	defer m.vcenter.save()
+	if !m.vcenter.catalog.knows(disk.path) {
+		time.Sleep(time.Duration(milliseconds(m.vcenter.config.Delays.Register)) * time.Millisecond)
+	}
 	m.vcenter.catalog.Lock()
 	defer m.vcenter.catalog.Unlock()
 	if known := m.vcenter.catalog.byPath(disk.path); known != nil {

@@ -67,9 +67,6 @@ func (v *VCenter) build() error {
 	v.model.Datacenter, v.model.Datastore, v.model.Machine = 0, 0, 0
 	v.model.Portgroup, v.model.Host, v.model.Cluster = 0, 0, 0
 	v.model.DelayConfig.Delay = milliseconds(v.config.Delays.Call)
-	v.model.DelayConfig.MethodDelay = map[string]int{
-		"RegisterDisk": milliseconds(v.config.Delays.Register),
-	}
 	v.model.ServiceContent.About.ApiVersion = v.config.APIVersion
 	v.model.ServiceContent.About.Version = v.config.Version
 	v.model.ServiceContent.About.Build = "24022515"
