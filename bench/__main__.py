@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import experiment, runbook
+from bench import evidence, experiment, runbook
 from bench.bed import Run, bed
 from bench.delays import given
-from bench.experiment import METHODS, Found, Options
+from bench.experiment import Found, Options
+from bench.methods import METHODS
 from bench.picture import picture
 from bench.result import as_json
 from bench.table import text
@@ -43,10 +43,12 @@ def _measure(asked: argparse.Namespace) -> int:
         asked.runs,
         asked.set,
         asked.claims,
+        asked.trials,
         asked.soak,
         asked.size,
         asked.sizes,
         asked.replicas,
+        asked.crowd,
         asked.at_once,
         asked.many,
     )
@@ -57,16 +59,19 @@ def _measure(asked: argparse.Namespace) -> int:
     ):
         found = experiment.measure(test_bed, options)
     found.starts = starts
-    print(text(found, asked.delays, options))
-    _write(asked, as_json(found, asked.delays, options), found)
+    printed = text(found, asked.delays, options)
+    print(printed)
+    _write(asked, as_json(found, asked.delays, options), printed, found)
     say(f"all in {time.monotonic() - begun:.0f} s")
     return 0
 
 
-def _write(asked: argparse.Namespace, content: dict[str, object], found: Found) -> None:
+def _write(
+    asked: argparse.Namespace, content: dict[str, object], printed: str, found: Found
+) -> None:
     beside = asked.json.with_suffix(".svg") if asked.json else None
     if asked.json:
-        asked.json.write_text(json.dumps(content, indent=2) + "\n")
+        evidence.keep(asked.json, content, printed)
     if drawn := asked.picture or beside:
         drawn.write_text(picture({method: _usual(found.runs[method]) for method in METHODS}))
 
@@ -86,15 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--runs", type=int, default=usual.runs, help="of each method")
     add("--set", type=int, default=usual.replicas, help="replicas of each set")
-    add("--claims", type=int, default=usual.claims, help="of each replica")
+    add("--claims", type=_numbers, default=usual.claims, help="of each replica; more: of trials")
+    add("--trials", type=int, default=usual.trials, help="of the runbook's forms and the tool")
     add("--soak", type=float, default=usual.soak, help="the tool's --soak-seconds")
     add("--size", type=int, default=usual.mebibytes, help="MiB that `copy` copies per volume")
     add("--sizes", type=_numbers, default=usual.sizes, help="of further sets: calls per replica")
     add("--replicas", type=int, default=usual.large, help="of one large set; about 12 s each")
+    add(
+        "--crowd", type=int, default=usual.crowd, help="pods, attachments, VMs of a crowded cluster"
+    )
     add("--at-once", type=_numbers, default=usual.at_once, help="--max-unavailable, run by run")
     add("--many", type=int, default=usual.many, help="replicas of the sets of --at-once")
     add("--delays", type=given, default=given(""), help="NAME=SECONDS,… in place of the table's")
-    add("--json", type=Path, help="write everything there")
+    evidence.add_option(parser)
     add("--picture", type=Path, help="write the timeline there (default: beside the JSON)")
     return parser
 

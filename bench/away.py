@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bench.watching import ADDED, DELETED, Seen
 from lab.workload import pod_ready
 
-PHASES = ("terminating", "detaching", "converting", "binding", "starting")
+PHASES = (
+    "terminating",
+    "detaching",
+    "converting",
+    "unregistering",
+    "binding",
+    "creating",
+    "starting",
+)
+# What whoever migrates takes; the rest are waits for the cluster, its driver and vCenter.
+OWN_PHASES = ("converting", "creating")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +48,14 @@ class Absence:
         without_set: seconds that the StatefulSet was away while this pod's swap had
             it away: the spans that have more in common with this absence than with
             any other one.
+        bindings: seconds from each new claim's creation until it is Bound.
     """
 
     pod: str
     span: Span
     phases: tuple[Span, ...]
     without_set: float = 0
+    bindings: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -56,7 +68,9 @@ def absences(seen: Sequence[Seen], pods: Sequence[str]) -> list[Absence]:
     What has not ended yet, and what came before the pod was first Ready, is left out.
     """
     found = [
-        Absence(pod, span, _phases(seen, pod, span)) for pod in pods for span in _away(seen, pod)
+        Absence(pod, span, _phases(seen, pod, span), bindings=_bindings(seen, pod, span))
+        for pod in pods
+        for span in _away(seen, pod)
     ]
     return _with_windows(sorted(found, key=lambda one: one.span.began), windows(seen))
 
@@ -87,8 +101,10 @@ def _phases(seen: Sequence[Seen], pod: str, away: Span) -> tuple[Span, ...]:
     ends = [
         _last(seen, away, lambda one: _is(one, "Pod", pod, DELETED)),
         _last(seen, away, _detaches(_volumes(seen, pod, away))),
-        _last(seen, away, _claim_comes(pod)),
+        _last(seen, away, _goes(pod, _volumes(seen, pod, away))),
+        _last(seen, away, _volume_comes(pod)),
         _last(seen, away, _claim_binds(pod)),
+        _last(seen, away, lambda one: _is(one, "Pod", pod, ADDED)),
         away.ended,
     ]
     spans, began = [], away.began
@@ -111,8 +127,25 @@ def _detaches(volumes: set[str]) -> Callable[[Seen], bool]:
     return detaches
 
 
-def _claim_comes(pod: str) -> Callable[[Seen], bool]:
-    return lambda one: _is_claim_of(one, pod) and one.change == ADDED
+def _goes(pod: str, volumes: set[str]) -> Callable[[Seen], bool]:
+    """A claim of the pod, or a volume that the pod had."""
+
+    def goes(one: Seen) -> bool:
+        is_volume = one.kind == "PersistentVolume" and one.name in volumes
+        return one.change == DELETED and (is_volume or _is_claim_of(one, pod))
+
+    return goes
+
+
+def _volume_comes(pod: str) -> Callable[[Seen], bool]:
+    """A new volume that is meant for a claim of the pod."""
+
+    def comes(one: Seen) -> bool:
+        if (one.kind, one.change) != ("PersistentVolume", ADDED):
+            return False
+        return _is_claim_name(one.item["spec"].get("claimRef", {}).get("name", ""), pod)
+
+    return comes
 
 
 def _claim_binds(pod: str) -> Callable[[Seen], bool]:
@@ -132,10 +165,24 @@ def _claim_binds(pod: str) -> Callable[[Seen], bool]:
     return binds
 
 
+def _bindings(seen: Sequence[Seen], pod: str, away: Span) -> tuple[float, ...]:
+    mine = [one for one in seen if _is_claim_of(one, pod) and one.at >= away.began]
+    came = {one.uid: one.at for one in mine if one.change == ADDED}
+    bound: dict[str, float] = {}
+    for one in mine:
+        if one.uid in came and one.item.get("status", {}).get("phase") == "Bound":
+            bound.setdefault(one.uid, one.at - came[one.uid])
+    return tuple(bound.values())
+
+
 def _is_claim_of(one: Seen, pod: str) -> bool:
-    """Also of a claim's copy under another name: only the set's own names count."""
-    claim, _, set_and_ordinal = one.name.partition("-")
-    return one.kind == "PersistentVolumeClaim" and bool(claim) and set_and_ordinal == pod
+    return one.kind == "PersistentVolumeClaim" and _is_claim_name(one.name, pod)
+
+
+def _is_claim_name(name: str, pod: str) -> bool:
+    """Not of a claim's copy under another name: only the set's own names count."""
+    template, _, set_and_ordinal = name.partition("-")
+    return bool(template) and set_and_ordinal == pod
 
 
 def _volumes(seen: Sequence[Seen], pod: str, away: Span) -> set[str]:
@@ -159,7 +206,4 @@ def _with_windows(found: list[Absence], away: list[Span]) -> list[Absence]:
         best = max(range(len(found)), key=lambda at: window.overlap(found[at].span), default=None)
         if best is not None and window.overlap(found[best].span):
             shares[best] += window.seconds
-    return [
-        Absence(one.pod, one.span, one.phases, share)
-        for one, share in zip(found, shares, strict=True)
-    ]
+    return [replace(one, without_set=share) for one, share in zip(found, shares, strict=True)]

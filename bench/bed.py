@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import bystanders
 from bench.away import Absence, Span, absences, windows
 from bench.calls import Call, CallLog
 from bench.delays import KUBERNETES_CALL
@@ -67,9 +68,14 @@ class Bed:
         with ThreadPoolExecutor(_MAKERS) as pool:
             list(pool.map(self._make, workloads))
 
-    def clear(self, workload: Workload) -> None:
-        """Take a set away, so that its disks leave the nodes."""
-        lab_workload.clear(self.layout, self.user, workload.namespace)
+    def clear(self, workloads: Sequence[Workload]) -> None:
+        """Take the sets away, so that their disks leave the nodes."""
+        with ThreadPoolExecutor(_MAKERS) as pool:
+            list(pool.map(self._clear, workloads))
+
+    def crowd(self, workload: Workload, number: int) -> None:
+        """Put so many bystanders beside the set, for good."""
+        bystanders.gather(self.layout, self.facts, self.user, workload.namespace, number)
 
     def watched(
         self, workload: Workload, by: str, method: Callable[[Workload], Usage | None]
@@ -125,6 +131,9 @@ class Bed:
                 "VCENTER_CA": known["ca"],
                 "VCENTER_DATACENTER": known["datacenter"],
             }
+
+    def _clear(self, workload: Workload) -> None:
+        lab_workload.clear(self.layout, self.user, workload.namespace)
 
     def _make(self, workload: Workload) -> None:
         lab_workload.create(self.user, self.facts.vcenter, workload)

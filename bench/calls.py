@@ -17,11 +17,23 @@ from lab.vcenter import ADMINISTRATOR
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: `api` is `user`, `admin` or `vcenter`; `verb` Kubernetes' verb or the method."""
+    """One request.
+
+    Attributes:
+        api: `user`, `admin` or `vcenter`.
+        verb: Kubernetes' verb, or vCenter's method.
+        resource: what the verb is said of, see `words`; vCenter's methods have none.
+    """
 
     at: float
     api: str
     verb: str
+    resource: str = ""
+
+    @property
+    def kind(self) -> str:
+        """API, verb and resource."""
+        return f"{self.api}: {self.verb} {self.resource}".rstrip()
 
 
 class CallLog:
@@ -52,8 +64,17 @@ def kubernetes_calls(api: str, lines: Iterator[str] | Sequence[str], user: str) 
     for entry in map(json.loads, lines):
         if entry["user"]["username"] == user:
             at = _time(entry["requestReceivedTimestamp"])
-            found.setdefault(entry["auditID"], Call(at, api, entry["verb"]))
+            call = Call(at, api, entry["verb"], resource(entry))
+            found.setdefault(entry["auditID"], call)
     return list(found.values())
+
+
+def resource(entry: dict[str, Any]) -> str:
+    """What an audit log's entry is about; a list's further pages and dry-runs are told apart."""
+    address = str(entry["requestURI"])
+    named = entry.get("objectRef", {}).get("resource") or address
+    further = ", next page" if "continue=" in address else ""
+    return f"{named}{', dry run' if 'dryRun=All' in address else ''}{further}"
 
 
 def vcenter_calls(lines: Iterator[str] | Sequence[str]) -> list[Call]:
@@ -74,9 +95,9 @@ def by_verb(calls: Sequence[Call]) -> dict[str, dict[str, int]]:
     return {api: dict(counter.most_common()) for api, counter in counted.items()}
 
 
-def within(calls: Sequence[Call], span: Span) -> int:
-    """How many were made in this time."""
-    return sum(span.began <= call.at < span.ended for call in calls)
+def within(calls: Sequence[Call], span: Span) -> list[Call]:
+    """Those that were made in this time."""
+    return [call for call in calls if span.began <= call.at < span.ended]
 
 
 class _Tail:

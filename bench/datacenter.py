@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid4, uuid5
 
+from bench.bystanders import forget_inventory
 from bench.crowd import Disk
 from lab import cluster, processes
 from lab.facts import Facts
@@ -35,6 +36,7 @@ def furnish(layout: Layout, known: Facts, disks: list[Disk], mebibytes: int) -> 
     _write_nodes(layout.vcenter / "config.json", disks)
     _write_files(layout.vcenter / "datastores" / "0", disks, mebibytes)
     _write_catalog(layout.vcenter / "catalog.json", disks, mebibytes)
+    forget_inventory(layout)
     cluster.restart(layout, "vcenter")
 
 
@@ -55,8 +57,6 @@ def _write_files(store: Path, disks: list[Disk], mebibytes: int) -> None:
 def _write_catalog(path: Path, disks: list[Disk], mebibytes: int) -> None:
     catalog = json.loads(path.read_text())
     store = catalog["inventory"]["datastore vsanDatastore"]
-    # The VMs are more than it had: it is to take them as those of a first start.
-    catalog |= {"starts": 0, "inventory": {}}
     taken: dict[str, int] = {}
     for disk in disks:
         number = taken[disk.node.name] = taken.get(disk.node.name, -1) + 1

@@ -55,6 +55,18 @@ GOALS = (
         least=False,
         what="100 replicas' wall time ÷ (100 times one replica's)",
     ),
+    Goal(
+        "calls_growing_with_set",
+        0,
+        least=False,
+        what="calls a replica that a set of 100 costs more than a small one",
+    ),
+    Goal(
+        "calls_growing_with_cluster",
+        0,
+        least=False,
+        what="calls a replica that a crowded cluster costs more than an empty one",
+    ),
 )
 
 
@@ -70,8 +82,14 @@ def middle(values: Sequence[float]) -> float | None:
     return median(values) if values else None
 
 
-def slope(by_size: Mapping[int, float]) -> float | None:
+def per_hundred(by_disks: Mapping[int, float]) -> float | None:
+    """By how much the figure grows for each hundred disks more; None below two numbers of them."""
+    found = slope(by_disks, digits=6)
+    return None if found is None else round(100 * found, 2)
+
+
+def slope(by_size: Mapping[int, float], digits: int = 3) -> float | None:
     """By how much the figure grows for each replica more; None below two sizes."""
     if len(by_size) < 2:  # noqa: PLR2004 - a line has two ends
         return None
-    return round(linear_regression(list(by_size), list(by_size.values())).slope, 3)
+    return round(linear_regression(list(by_size), list(by_size.values())).slope, digits)

@@ -1,11 +1,14 @@
-"""A timeline as SVG, one bar a replica, so that one sees where the time goes: pure."""
+"""A timeline as SVG, one bar a replica, so that one sees where the time goes: pure.
+
+What whoever migrates takes has a black border; the rest of an absence are waits for the cluster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from bench.away import PHASES, Absence, Span
+from bench.away import OWN_PHASES, PHASES, Absence, Span
 from bench.bed import Run
 
 COLOURS = {
@@ -13,10 +16,13 @@ COLOURS = {
     "terminating": "#d9a05b",
     "detaching": "#c96a5a",
     "converting": "#7d6bb3",
+    "unregistering": "#b9a5d6",
     "binding": "#c7589c",
+    "creating": "#444fa8",
     "starting": "#5a8fc9",
     "no StatefulSet": "#555555",
 }
+BORDER = "black border: the tool's or the runbook's own; without: the cluster's"
 _LEFT, _WIDTH, _RIGHT = 110, 900, 70
 _BAR, _ROW, _HEAD = 14, 20, 34
 _MARKS, _STEPS = 12, (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -27,7 +33,7 @@ def picture(runs: Mapping[str, Run]) -> str:
     longest = max((run.span.seconds for run in runs.values()), default=1)
     scale = _WIDTH / longest
     body = [_legend()]
-    top = _HEAD + 8
+    top = _HEAD + 16
     for method, run in runs.items():
         body += _section(method, run, top, scale)
         top += _HEAD + _ROW * (len(run.workload.pod_names) + 1)
@@ -66,16 +72,22 @@ def _bar(span: Span, whole: Span, top: int, scale: float, what: str) -> str:
     left = _LEFT + (span.began - whole.began) * scale
     return (
         f'<rect x="{left:.1f}" y="{top}" width="{span.seconds * scale:.1f}" height="{_BAR}"'
-        f' fill="{COLOURS[what]}"><title>{what} {span.seconds:.2f} s</title></rect>'
+        f' fill="{COLOURS[what]}"{_border(what)}><title>{what} {span.seconds:.2f} s</title></rect>'
     )
+
+
+def _border(what: str) -> str:
+    return ' stroke="black"' if what in OWN_PHASES else ""
 
 
 def _legend() -> str:
     parts, left = [], 4
     for what, colour in COLOURS.items():
-        parts.append(f'<rect x="{left}" y="10" width="{_BAR}" height="{_BAR}" fill="{colour}"/>')
+        place = f'x="{left}" y="10" width="{_BAR}" height="{_BAR}"'
+        parts.append(f'<rect {place} fill="{colour}"{_border(what)}/>')
         parts.append(_text(left + _BAR + 4, 21, what))
         left += _BAR + 24 + 7 * len(what)
+    parts.append(_text(4, 40, BORDER))
     return "\n".join(parts)
 
 

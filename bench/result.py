@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
-from bench.away import PHASES, Absence, Span
+from bench.away import OWN_PHASES, PHASES, Absence
 from bench.bed import Run
-from bench.calls import by_verb, within
+from bench.calls import by_verb
 from bench.delays import of_the_driver
-from bench.experiment import FLOOR, METHODS, REPLICA, RUNBOOK, WHOLE_RUN, Found, Options
+from bench.experiment import Found, Options
 from bench.figures import Spread, middle, over, slope
+from bench.growth import PerReplica, growth, per_replica, turns
+from bench.methods import FLOOR, METHODS, ONE_FILE, REPLICA, RUNBOOK, WHOLE_RUN
+from bench.trials import trials
 
 # The size that the goal speaks of.
 _LARGE = 100
@@ -37,7 +39,7 @@ def without_set(runs: Sequence[Run]) -> list[float]:
 def floor_seconds(found: Found, delays: Mapping[str, float], options: Options) -> float | None:
     """A plain restart, and what the driver adds."""
     restart = middle(away(found.runs.get(FLOOR, [])))
-    return None if restart is None else restart + of_the_driver(delays, options.claims)
+    return None if restart is None else restart + of_the_driver(delays, options.claims[0])
 
 
 def phases(runs: Sequence[Run]) -> dict[str, float | None]:
@@ -46,29 +48,38 @@ def phases(runs: Sequence[Run]) -> dict[str, float | None]:
     return {name: middle([each[at].seconds for each in spans]) for at, name in enumerate(PHASES)}
 
 
-def calls_per_replica(run: Run, apis: Sequence[str]) -> float | None:
-    """The median of the calls from one replica's going to the next one's."""
-    begins = [absence.span.began for absence in run.absences]
-    calls = [call for call in run.calls if call.api in apis]
-    return middle([within(calls, Span(*pair)) for pair in pairwise(begins)])
-
-
-def calls_by_size(found: Found, apis: Sequence[str]) -> dict[int, float]:
+def by_size(found: Found) -> dict[int, PerReplica]:
     """Calls per replica by the number of replicas of the set; a set of one tells nothing."""
-    runs = [*found.runs.get(REPLICA, []), *found.by_size.values()]
+    runs = [*found.runs.get(REPLICA, []), *(run for each in found.by_size.values() for run in each)]
     sizes = sorted({run.workload.replicas for run in runs})
-    by_size = {
-        size: middle(
-            [
-                calls
-                for run in runs
-                if run.workload.replicas == size
-                and (calls := calls_per_replica(run, apis)) is not None
-            ]
-        )
-        for size in sizes
+    medians = {
+        size: per_replica([run for run in runs if run.workload.replicas == size]) for size in sizes
     }
-    return {size: calls for size, calls in by_size.items() if calls is not None}
+    return {size: calls for size, calls in medians.items() if calls is not None}
+
+
+def crowded(found: Found) -> PerReplica | None:
+    """Calls per replica in a crowded cluster."""
+    return per_replica(found.crowded)
+
+
+def all_growth(found: Found) -> dict[str, dict[str, int] | None]:
+    """What the largest set (`s`) and a crowd (`c`) cost more; None is not measured."""
+    sizes, crowd = by_size(found), crowded(found)
+    small, large = (min(sizes), max(sizes)) if sizes else (0, 0)
+    same = sizes.get(found.crowded[0].workload.replicas) if found.crowded else None
+    return {
+        "s": growth(sizes[small], sizes[large]) if small < large else None,
+        "c": growth(same, crowd) if same and crowd else None,
+    }
+
+
+def own_seconds(runs: Sequence[Run]) -> float | None:
+    """The median of what is nobody's wait: the phases of whoever migrates."""
+    own = [PHASES.index(name) for name in OWN_PHASES]
+    return middle(
+        [sum(one.phases[at].seconds for at in own) for run in runs for one in run.absences]
+    )
 
 
 def speed_ups(found: Found) -> dict[int, float]:
@@ -85,27 +96,61 @@ def ratios(found: Found, delays: Mapping[str, float], options: Options) -> dict[
     tool = found.runs.get(REPLICA, [])
     tool_away, run_away = middle(away(tool)), middle(away(found.runs.get(WHOLE_RUN, [])))
     linear = _wall_over_linear(found, options.large)
-    everything = (*KUBERNETES, *VCENTER)
+    sizes, more = by_size(found), all_growth(found)
+    more_by_set = more["s"] if _LARGE in sizes else None
     return {
         "away_over_floor": over(tool_away, floor),
         "away_over_floor_window_run": over(run_away, floor),
-        "runbook_over_tool": over(middle(away(found.runs.get(RUNBOOK, []))), tool_away),
+        "runbook_over_tool": _over_tool(found, RUNBOOK, options),
+        "runbook_one_file_over_tool": _over_tool(found, ONE_FILE, options),
         "uncontrolled_over_away": middle([share for run in tool for share in _uncontrolled(run)]),
         "wall_100_over_linear": linear if options.large == _LARGE else None,
         "wall_over_linear": linear,
-        "calls_per_replica_slope": slope(calls_by_size(found, everything)),
+        "marginal_over_one": over(marginal_seconds(found, options.large), _one(found)),
+        "calls_per_replica_slope": slope({size: one.all_calls for size, one in sizes.items()}),
+        "calls_growing_with_set": _sum(more_by_set),
+        "calls_growing_with_cluster": _sum(more["c"]),
     }
+
+
+def _sum(more: Mapping[str, int] | None) -> int | None:
+    return None if more is None else sum(more.values())
+
+
+def _over_tool(found: Found, method: str, options: Options) -> float | None:
+    """By the trials, if there were any, else by the runs of each method."""
+    claims = options.claims[0]
+
+    def seconds(which: str) -> float | None:
+        return middle(away(found.trials.get((which, claims)) or found.runs.get(which, [])))
+
+    return over(seconds(method), seconds(REPLICA))
 
 
 def _uncontrolled(run: Run) -> list[float]:
     return [round(each.without_set / each.seconds, 3) for each in run.absences]
 
 
+def _one(found: Found) -> float | None:
+    """The wall time of a set of one."""
+    return middle([run.wall_seconds for run in found.by_size.get(1, [])])
+
+
+def _large(found: Found, large: int) -> float | None:
+    return middle([run.wall_seconds for run in found.by_size.get(large, [])])
+
+
 def _wall_over_linear(found: Found, large: int) -> float | None:
-    if not {1, large} <= set(found.by_size):
+    one = _one(found)
+    return over(_large(found, large), large * one if one else None) if large > 1 else None
+
+
+def marginal_seconds(found: Found, large: int) -> float | None:
+    """What each replica after the first adds to a large set's wall time."""
+    one, all_of_them = _one(found), _large(found, large)
+    if one is None or all_of_them is None or large < 2:  # noqa: PLR2004 - there is none after it
         return None
-    one, all_of_them = found.by_size[1].wall_seconds, found.by_size[large].wall_seconds
-    return over(all_of_them, large * one)
+    return round((all_of_them - one) / (large - 1), 3)
 
 
 def as_json(found: Found, delays: Mapping[str, float], options: Options) -> dict[str, Any]:
@@ -114,20 +159,22 @@ def as_json(found: Found, delays: Mapping[str, float], options: Options) -> dict
         "ratios": ratios(found, delays, options),
         "options": asdict(options),
         "delays": dict(delays),
-        "driver_seconds": round(of_the_driver(delays, options.claims), 3),
+        "driver_seconds": round(of_the_driver(delays, options.claims[0]), 3),
         "floor_seconds": floor_seconds(found, delays, options),
         "methods": {
             method: _method(found.runs[method]) for method in METHODS if method in found.runs
         },
-        "by_size": [_run(run) for run in found.by_size.values()],
+        "trials": [asdict(each) for each in trials(found)],
+        "by_size": [_run(run) for runs in found.by_size.values() for run in runs],
+        "crowded": [_run(run) for run in found.crowded],
+        "marginal_seconds": marginal_seconds(found, options.large),
         "at_once": [_run(run) | {"at_once": number} for number, run in found.at_once.items()],
         "speed_up": speed_ups(found),
-        "calls_per_replica": {
-            "kubernetes": calls_by_size(found, KUBERNETES),
-            "vcenter": calls_by_size(found, VCENTER),
-        },
+        "calls_per_replica": {size: asdict(one) for size, one in by_size(found).items()},
+        "calls_per_replica_crowded": asdict(crowd) if (crowd := crowded(found)) else None,
+        "calls_that_grow": all_growth(found),
         "start_milliseconds": found.starts,
-        "waiting_cpu_percent": asdict(found.waiting) if found.waiting else None,
+        "waiting_cpu_percent": {size: asdict(waiting) for size, waiting in found.waiting.items()},
         "loads": found.loads,
     }
 
@@ -150,7 +197,10 @@ def _spread(values: Sequence[float]) -> dict[str, float] | None:
 
 def _run(run: Run) -> dict[str, Any]:
     return {
-        "replicas": [_replica(absence) for absence in run.absences],
+        "replicas": [
+            _replica(absence) | {"wall_seconds": turn.span.seconds, "calls": by_verb(turn.calls)}
+            for absence, turn in zip(run.absences, turns(run), strict=True)
+        ],
         "without_set_seconds": [round(window.seconds, 3) for window in run.windows],
         "wall_seconds": round(run.wall_seconds, 3),
         "calls": by_verb(run.calls),
@@ -163,6 +213,7 @@ def _replica(absence: Absence) -> dict[str, Any]:
         "pod": absence.pod,
         "away_seconds": round(absence.seconds, 3),
         "without_set_seconds": round(absence.without_set, 3),
+        "binding_seconds": [round(each, 3) for each in absence.bindings],
         "phases": {
             name: round(span.seconds, 3) for name, span in zip(PHASES, absence.phases, strict=True)
         },

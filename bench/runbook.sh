@@ -4,10 +4,13 @@
 # First Class Disk (REGISTER, a command that prints the id). Nothing is prepared beforehand and
 # nothing is done side by side.
 #
-#   runbook.sh NAMESPACE STATEFULSET CSI_STORAGECLASS FOLDER
+# FORM says how the new volume and claim come: `apart`, each by a command of its own, or
+# `together`, both in one file, as the driver's example of static provisioning has them.
+#
+#   runbook.sh NAMESPACE STATEFULSET CSI_STORAGECLASS FOLDER FORM
 set -euo pipefail
 
-namespace=$1 set=$2 class=$3 folder=$4
+namespace=$1 set=$2 class=$3 folder=$4 form=$5
 driver=csi.vsphere.vmware.com
 
 k() { kubectl --namespace "$namespace" "$@"; }
@@ -74,6 +77,19 @@ new_set() {
         "$folder/statefulset.json"
 }
 
+apart() { # OLD_VOLUME ID CLAIM
+    new_volume "$folder/$1.json" "$2" | kubectl create -f -
+    new_claim "$folder/$3.json" | k create -f -
+}
+
+together() { # OLD_VOLUME ID CLAIM
+    {
+        new_volume "$folder/$1.json" "$2"
+        new_claim "$folder/$3.json"
+    } >"$folder/$1-csi.json"
+    k create -f "$folder/$1-csi.json"
+}
+
 convert() { # CLAIM
     local claim=$1 volume id path
     volume=$(jq -r .spec.volumeName "$folder/$claim.json")
@@ -82,8 +98,7 @@ convert() { # CLAIM
     k delete persistentvolumeclaim "$claim"
     kubectl delete persistentvolume "$volume"
     kubectl wait --for=delete "cnsvspherevolumemigration/$id" --timeout=5m
-    new_volume "$folder/$volume.json" "$id" | kubectl create -f -
-    new_claim "$folder/$claim.json" | k create -f -
+    "$form" "$volume" "$id" "$claim"
     k wait --for=jsonpath='{.status.phase}'=Bound "persistentvolumeclaim/$claim" --timeout=10m
 }
 

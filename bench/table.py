@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
-from bench.away import PHASES
+from bench.away import OWN_PHASES, PHASES
 from bench.bed import Run
-from bench.calls import by_verb
+from bench.columns import Rows, columns, verdicts
 from bench.delays import TABLE, of_the_driver
-from bench.experiment import METHODS, REPLICA, RUNBOOK, WHOLE_RUN, Found, Options
+from bench.detail import growth_table, replicas, trial_table
+from bench.experiment import Found, Options
 from bench.figures import GOALS, Spread
+from bench.methods import CLIENTS, METHODS, REPLICA, WHOLE_RUN
 from bench.result import (
     KUBERNETES,
     VCENTER,
     away,
     away_in_all,
-    calls_by_size,
     floor_seconds,
+    marginal_seconds,
+    own_seconds,
     phases,
     ratios,
     speed_ups,
     without_set,
 )
-
-Rows = list[Sequence[str]]
 
 _HEADS = (
     "SECONDS",
@@ -36,8 +38,6 @@ _HEADS = (
     "CPU SECONDS",
     "PEAK MB",
 )
-# Those whose calls are a client's own: the floor's and copying's are the benchmark's.
-_CLIENTS = (RUNBOOK, REPLICA, WHOLE_RUN)
 
 
 def text(found: Found, delays: Mapping[str, float], options: Options) -> str:
@@ -45,30 +45,22 @@ def text(found: Found, delays: Mapping[str, float], options: Options) -> str:
     parts = [
         _methods(found, delays, options),
         _phases(found),
-        _verbs(found),
-        _sizes(found),
+        *trial_table(found),
+        replicas(found),
+        growth_table(found),
         *_at_once(found, options),
-        _small_things(found),
+        _small_things(found, options),
         _ratios(found, delays, options),
         _delays(delays),
     ]
     return "\n\n".join(parts)
 
 
-def columns(rows: Rows) -> str:
-    """Cells under each other, the first row being the heads."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 def _methods(found: Found, delays: Mapping[str, float], options: Options) -> str:
     rows: Rows = [_HEADS]
     rows += [_method(name, found.runs[name]) for name in METHODS if name in found.runs]
     lowest = floor_seconds(found, delays, options)
-    driver = of_the_driver(delays, options.claims)
+    driver = of_the_driver(delays, options.claims[0])
     note = f"{options.runs} runs of {options.replicas} replicas: median (least-most)."
     if lowest is not None:
         note += f" The floor: that restart and the driver's {driver:.1f} s make {lowest:.1f} s."
@@ -83,8 +75,8 @@ def _method(name: str, runs: Sequence[Run]) -> Sequence[str]:
         _spread(away_in_all(runs)),
         _spread(without_set(runs)),
         _spread([run.wall_seconds for run in runs]),
-        _calls(runs, KUBERNETES) if name in _CLIENTS else "-",
-        _calls(runs, VCENTER) if name in _CLIENTS else "-",
+        _calls(runs, KUBERNETES) if name in CLIENTS else "-",
+        _calls(runs, VCENTER) if name in CLIENTS else "-",
         _spread([one.cpu_seconds for one in used]),
         _spread([one.peak_megabytes for one in used]),
     )
@@ -102,49 +94,46 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _phases(found: Found) -> str:
-    rows: Rows = [("MEDIAN SECONDS", *map(str.upper, PHASES))]
+    heads = [name.upper() + "*" * (name in OWN_PHASES) for name in PHASES]
+    rows: Rows = [("MEDIAN SECONDS", *heads, "* IN ALL")]
     for method in METHODS:
         if method in found.runs:
             medians = phases(found.runs[method]).values()
-            rows.append((method, *("-" if each is None else f"{each:.2f}" for each in medians)))
-    return columns(rows)
+            each_of_them = [*medians, own_seconds(found.runs[method])]
+            rows.append((method, *("-" if one is None else f"{one:.2f}" for one in each_of_them)))
+    return f"{columns(rows)}\n{_WHOSE}"
 
 
-def _verbs(found: Found) -> str:
-    """Of the first run of each that is written down."""
-    lines = []
-    for method in _CLIENTS:
-        for run in found.runs.get(method, [])[:1]:
-            counted = _by_verb(run)
-            lines += [f"{method}, {api}: {verbs}" for api, verbs in counted.items()]
-    return "\n".join(["CALLS OF THE FIRST RUN", *lines])
+_WHOSE = (
+    "* what whoever migrates takes; the rest are waits for the cluster, its driver and vCenter."
+)
 
 
-def _by_verb(run: Run) -> dict[str, str]:
-    return {
-        api: ", ".join(f"{verb} {count}" for verb, count in verbs.items())
-        for api, verbs in by_verb(run.calls).items()
-    }
-
-
-def _sizes(found: Found) -> str:
-    rows: Rows = [("CALLS PER REPLICA, SET OF", "KUBERNETES", "VCENTER")]
-    vcenter = calls_by_size(found, VCENTER)
-    for size, calls in calls_by_size(found, KUBERNETES).items():
-        rows.append((str(size), f"{calls:.1f}", f"{vcenter[size]:.1f}"))
-    return columns(rows)
-
-
-def _small_things(found: Found) -> str:
+def _small_things(found: Found, options: Options) -> str:
     rows: Rows = [("ALSO", "FOUND", "TO REACH")]
     for option, took in found.starts.items():
         rows.append((f"{option}, ms (of the processor)", _start(took), "<= 150"))
-    if found.waiting:
-        rows.append(("CPU in a soak, % of a core", f"{found.waiting.soak:.2f}", "<= 2"))
-        stopped = found.waiting.stopped_syncer
-        rows.append(("CPU while the syncer stands still, %", f"{stopped:.2f}", "<= 2"))
+    for size, waiting in found.waiting.items():
+        of = f"% of a core, set of {size}"
+        rows.append((f"CPU in a soak, {of}", f"{waiting.soak:.2f}", "<= 2"))
+        stopped = waiting.stopped_syncer
+        rows.append((f"CPU while the syncer stands still, {of}", f"{stopped:.2f}", "<= 2"))
+    rows += _large(found, options)
     rows.append(("load of the machine before each run", _spread(found.loads), ""))
     return columns(rows)
+
+
+def _large(found: Found, options: Options) -> Rows:
+    """What a set of one takes, and each replica more of the large one."""
+    more = marginal_seconds(found, options.large)
+    if more is None:
+        return []
+    ones = [run.wall_seconds for run in found.by_size[1]]
+    each_more = f"{more:.1f} ({more / median(ones):.3f} of that)"
+    return [
+        ("wall seconds of a set of one", _spread(ones), ""),
+        ("each replica more", each_more, ""),
+    ]
 
 
 def _start(took: Mapping[str, int]) -> str:
@@ -162,14 +151,7 @@ def _at_once(found: Found, options: Options) -> list[str]:
 
 def _ratios(found: Found, delays: Mapping[str, float], options: Options) -> str:
     values = ratios(found, delays, options)
-    rows: Rows = [("RATIO", "FOUND", "TO REACH", "", "WHAT")]
-    for goal in GOALS:
-        value = values[goal.ratio]
-        wanted = f"{'>=' if goal.least else '<='} {goal.limit:g}"
-        told = "not measured" if value is None else f"{value:.3f}"
-        verdict = "" if value is None else ("reached" if goal.reached(value) else "NOT reached")
-        rows.append((goal.ratio, told, wanted, verdict, goal.what))
-    return columns(rows)
+    return verdicts(GOALS, values)
 
 
 def _delays(delays: Mapping[str, float]) -> str:

@@ -52,7 +52,7 @@ def _command(bed: Bed, workload: Workload, window: str, soak: float, kubeconfig:
 
 
 def while_waiting(bed: Bed, workload: Workload, seconds: float) -> Waiting:
-    """Look at the tool while the driver's syncer stands still, and then in its soak."""
+    """Look at the tool while the driver's syncer stands still, and then in its first soak."""
     syncer = bed.facts.part("syncer-user").pid
     kubeconfig = bed.layout.kubeconfig("user", "tool")
     command = _command(bed, workload, "replica", seconds + _SETTLED_SECONDS, kubeconfig)
@@ -64,7 +64,7 @@ def while_waiting(bed: Bed, workload: Workload, seconds: float) -> Waiting:
             stopped = _percent(pid, seconds)
         finally:
             os.kill(syncer, signal.SIGCONT)
-        until("Ready again", lambda: _all_on_csi(bed.user, workload))
+        until("Ready again", lambda: _first_on_csi(bed.user, workload))
         return Waiting(_percent(pid, seconds), stopped)
 
 
@@ -87,9 +87,11 @@ def _volume_gone(watching: Watching) -> bool:
     return any(one.kind == "PersistentVolume" and one.change == "DELETED" for one in watching.seen)
 
 
-def _all_on_csi(cluster: Cluster, workload: Workload) -> bool:
+def _first_on_csi(cluster: Cluster, workload: Workload) -> bool:
+    """The replica of the highest ordinal is the first."""
     claims = cluster.list("PersistentVolumeClaim", workload.namespace)
-    classes = {one["spec"]["storageClassName"] for one in claims}
+    first = [one for one in claims if one["metadata"]["name"].endswith(workload.pod_names[-1])]
+    classes = {one["spec"]["storageClassName"] for one in first}
     return classes == {"standard-rwo"} and ready(cluster, workload)
 
 

@@ -35,6 +35,10 @@ def attachment(at: float, change: str, volume: str) -> Seen:
     return seen(at, "VolumeAttachment", change, f"csi-{volume}", spec=source)
 
 
+def volume(at: float, claim: str) -> Seen:
+    return seen(at, "PersistentVolume", "ADDED", "new", spec={"claimRef": {"name": claim}})
+
+
 def swap(begins: float, name: str = "web-1") -> list[Seen]:
     """One replica's swap, ten seconds long; the set goes a second before it, for six seconds."""
     return [
@@ -47,6 +51,8 @@ def swap(begins: float, name: str = "web-1") -> list[Seen]:
         pod(begins + 1, "DELETED", name, ready=False),
         attachment(begins + 3, "DELETED", "old"),
         claim(begins + 3.5, "DELETED", f"data-{name}", "old", uid="c1", phase="Bound"),
+        seen(begins + 3.6, "PersistentVolume", "DELETED", "old", spec={}),
+        volume(begins + 3.9, f"data-{name}"),
         claim(begins + 4, "ADDED", f"data-{name}", "new", uid="c2", phase="Pending"),
         claim(begins + 4.5, "MODIFIED", f"data-{name}", "new", uid="c2", phase="Bound"),
         pod(begins + 4.6, "ADDED", name, ready=False, uid="2"),
@@ -56,13 +62,19 @@ def swap(begins: float, name: str = "web-1") -> list[Seen]:
     ]
 
 
-def absence(began: float, *seconds: float, pod: str = "web-0", without_set: float = 0) -> Absence:
+def absence(
+    began: float,
+    *seconds: float,
+    pod: str = "web-0",
+    without_set: float = 0,
+    bindings: tuple[float, ...] = (),
+) -> Absence:
     """Phases of these seconds, one after the other; those left out took none."""
     spans, at = [], began
     for each in (*seconds, *[0] * (len(PHASES) - len(seconds))):
         spans.append(Span(at, at + each))
         at += each
-    return Absence(pod, Span(began, at), tuple(spans), without_set)
+    return Absence(pod, Span(began, at), tuple(spans), without_set, bindings)
 
 
 def run(

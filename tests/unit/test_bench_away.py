@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.away import PHASES, absences, windows
-from tests.unit.bench_samples import attachment, claim, pod, swap
+from tests.unit.bench_samples import attachment, claim, pod, swap, volume
 
 
 def test_a_pod_is_away_from_its_last_ready_to_its_next() -> None:
@@ -17,7 +17,15 @@ def test_a_swap_is_told_apart_into_its_phases() -> None:
     (found,) = absences(swap(100), ["web-1"])
     seconds = dict(zip(PHASES, (span.seconds for span in found.phases), strict=True))
     assert seconds == pytest.approx(
-        {"terminating": 1, "detaching": 2, "converting": 1, "binding": 0.5, "starting": 5.5}
+        {
+            "terminating": 1,
+            "detaching": 2,
+            "converting": 0.6,
+            "unregistering": 0.3,
+            "binding": 0.6,
+            "creating": 0.1,
+            "starting": 5.4,
+        }
     )
 
 
@@ -32,7 +40,7 @@ def test_a_plain_restart_converts_and_binds_nothing() -> None:
         pod(20, "MODIFIED", "web-0", ready=True, uid="2"),
     ]
     (found,) = absences(restart, ["web-0"])
-    assert [span.seconds for span in found.phases] == [2, 3, 0, 0, 5]
+    assert [span.seconds for span in found.phases] == [2, 3, 0, 0, 0, 0, 5]
 
 
 def test_another_pods_disk_does_not_count_as_detached() -> None:
@@ -42,9 +50,15 @@ def test_another_pods_disk_does_not_count_as_detached() -> None:
 
 
 def test_a_claims_copy_under_another_name_does_not_count_as_converted() -> None:
-    copied = claim(103.7, "ADDED", "copy-data-web-1", "copy", uid="c9", phase="Bound")
+    copied = claim(103.7, "DELETED", "copy-data-web-1", "copy", uid="c9", phase="Bound")
     (found,) = absences(sorted([*swap(100), copied], key=lambda one: one.at), ["web-1"])
-    assert found.phases[2].ended == 104
+    assert found.phases[2].ended == 103.6
+
+
+def test_another_claims_new_volume_does_not_end_the_unregistering() -> None:
+    other = volume(103.95, "data-web-0")
+    (found,) = absences(sorted([*swap(100), other], key=lambda one: one.at), ["web-1"])
+    assert found.phases[3].ended == 103.9
 
 
 def test_the_phases_leave_no_gap() -> None:

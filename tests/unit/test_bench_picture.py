@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from bench.away import PHASES
-from bench.picture import COLOURS, picture
+from bench.away import OWN_PHASES, PHASES
+from bench.picture import BORDER, COLOURS, picture
 from tests.unit.bench_samples import absence, run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,7 +23,7 @@ def bars(drawn: str) -> dict[str, float]:
 
 
 def test_a_phase_is_as_wide_as_it_is_long() -> None:
-    drawn = bars(picture({"tool": run(absence(0, 1, 2, 0, 1, 4), wall=10)}))
+    drawn = bars(picture({"tool": run(absence(0, 1, 2, 0, 0, 1, 0, 4), wall=10)}))
     assert drawn["detaching 2.00 s"] == 2 * drawn["terminating 1.00 s"]
     assert drawn["Ready 10.00 s"] == 10 * drawn["binding 1.00 s"]
 
@@ -44,10 +44,16 @@ def test_the_time_without_a_set_has_a_bar_of_its_own() -> None:
     assert drawn["no StatefulSet 3.00 s"] == 3 * drawn["terminating 1.00 s"]
 
 
+def test_what_the_tool_takes_is_told_from_what_the_cluster_takes() -> None:
+    drawn = picture({"tool": run(absence(0, 1, 1, 1, 1, 1, 1, 1))})
+    bordered = re.findall(r'stroke="black"><title>(\w+) ', drawn)
+    assert bordered == list(OWN_PHASES)
+
+
 def test_the_legend_names_every_colour_and_a_replica_its_seconds() -> None:
     drawn = picture({"a < b": run(absence(0, 1, 2, 3, 4, 5), wall=20)})
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
-    assert set(COLOURS) <= set(texts)
+    assert {*COLOURS, BORDER.replace("'", "&#x27;")} <= set(texts)
     assert set(PHASES) <= set(COLOURS)
     assert "15.0 s" in texts
     assert "a &lt; b: 20.0 s in all" in texts
