@@ -73,14 +73,17 @@ class _Place:
 class Crowd:
     """Copies of the first replica of a set.
 
-    `others` pods with one claim each stand in namespaces of their own, in no set.
+    `others` pods with one claim each stand in namespaces of their own, in no set; nodes are
+    made from `first_node` on.
     """
 
-    def __init__(self, client: Cluster, work: Workload, replicas: int, others: int) -> None:
+    def __init__(
+        self, client: Cluster, work: Workload, replicas: int, others: int, first_node: int = 0
+    ) -> None:
         self._client, self._work = client, work
         self._replicas, self._others = replicas, others
         self._first = _first(client, work)
-        self._placed = 0
+        self._placed = first_node * DISKS_PER_NODE
         self.disks: list[Disk] = []
 
     def gather(self) -> None:

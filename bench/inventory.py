@@ -14,8 +14,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from bench.measuring import lab, quieten, run
+from bench import evidence
+from bench.columns import Rows, columns, verdicts
+from bench.figures import Goal
+from bench.measuring import Calls, lab, quieten, run
 from lab import manifests
 from lab.client import Cluster, Object
 from lab.demo import tool
@@ -24,24 +28,47 @@ from lab.manifests import Workload
 from lab.objects import USER_CLUSTER
 
 _WRITERS = 12
+GOALS = (
+    Goal("seconds", 10, least=False, what="of the run"),
+    Goal("peak_megabytes", 200, least=False, what="of the process alone"),
+)
 
 
 def main() -> int:
-    """Print one JSON object: what was there, seconds, peak memory, API calls."""
+    """Print what was there, seconds, peak memory, API calls."""
     options = _parser().parse_args()
     with lab() as (layout, known):
         quieten(known)
-        print(json.dumps(_measured(layout, options)))
+        found = _measured(layout, options)
+    printed = text(found)
+    print(printed)
+    if options.json:
+        evidence.keep(options.json, found, printed)
     return 0
 
 
-def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, object]:
+def text(found: dict[str, Any]) -> str:
+    """The figures, the verdicts, and every kind of call."""
+    heads = ("sets", "volumes", "seconds", "processor_seconds", "peak_megabytes")
+    rows: Rows = [tuple(head.replace("_", " ").upper() for head in heads)]
+    rows.append(tuple(str(found[head]) for head in heads))
+    calls: Rows = [("CALLS", "")]
+    calls += [
+        (f"{api}: {words}", str(count))
+        for api in ("admin", "user")
+        for words, count in found["calls"][api].items()
+    ]
+    return "\n\n".join([columns(rows), columns(calls), verdicts(GOALS, found)])
+
+
+def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, Any]:
     filling = time.monotonic()
     # In a process of its own: a child's peak begins with its parent's (Linux: exec_mmap).
     with ProcessPoolExecutor(1) as apart:
         kubeconfig = layout.kubeconfig("user", "admin")
         apart.submit(_fill, kubeconfig, options.sets, options.volumes).result()
     filled = time.monotonic()
+    calls = Calls(layout)
     command = [str(tool()), "inventory", "--kubeconfig", str(layout.kubeconfig("admin", "tool"))]
     cost = run([*command, "--cluster-name", USER_CLUSTER, "-o", "json"])
     if cost.exit_code:
@@ -52,7 +79,9 @@ def _measured(layout: Layout, options: argparse.Namespace) -> dict[str, object]:
         "volumes": sum(row["inTree"] for row in found["sets"]) + len(found["looseVolumes"]),
         "seconds_to_fill": round(filled - filling, 1),
         "seconds": cost.seconds,
+        "processor_seconds": cost.processor_seconds,
         "peak_megabytes": cost.peak_megabytes,
+        "calls": {"admin": calls.admin(), "user": calls.kubernetes()},
     }
 
 
@@ -110,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.inventory", description=__doc__)
     parser.add_argument("--sets", type=int, default=300)
     parser.add_argument("--volumes", type=int, default=5000)
+    evidence.add_option(parser)
     return parser
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.calls import resource
 from lab import cluster, processes
 from lab.facts import Facts
 from lab.layout import Layout
@@ -71,12 +72,21 @@ class Calls:
     """The tool's calls to both APIs from now on, by the servers' own logs."""
 
     def __init__(self, layout: Layout) -> None:
-        self._logs = (layout.audit_log("user"), layout.vcenter / "calls.jsonl")
+        self._logs = (
+            layout.audit_log("user"),
+            layout.vcenter / "calls.jsonl",
+            layout.audit_log("admin"),
+        )
         self._seen = [log.stat().st_size for log in self._logs]
 
     def kubernetes(self) -> dict[str, int]:
         """By verb and resource."""
         new = _entries(self._logs[0], self._seen[0])
+        return _counted(_words(one) for one in new if one["user"]["username"] == _TOOL)
+
+    def admin(self) -> dict[str, int]:
+        """Those to the admin cluster, by verb and resource."""
+        new = _entries(self._logs[2], self._seen[2])
         return _counted(_words(one) for one in new if one["user"]["username"] == _TOOL)
 
     def vcenter(self) -> dict[str, int]:
@@ -101,9 +111,7 @@ def _entries(log: Path, start: int) -> Iterator[dict[str, Any]]:
 
 
 def _words(entry: dict[str, Any]) -> str:
-    named = entry.get("objectRef", {}).get("resource") or entry["requestURI"]
-    dry = "try " if "dryRun=All" in entry["requestURI"] else ""
-    return f"{dry}{entry['verb']} {named}"
+    return f"{entry['verb']} {resource(entry)}"
 
 
 def _counted(words: Iterator[str]) -> dict[str, int]:
