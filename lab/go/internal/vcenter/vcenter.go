@@ -51,6 +51,8 @@ func New(config Config) (*VCenter, error) {
 		return nil, err
 	}
 	v.override()
+	// Not before: the inventory is built by calls, too, and several for each VM.
+	v.model.DelayConfig.Delay = milliseconds(v.config.Delays.Call)
 	audit, err := newAudit(filepath.Join(config.State, "calls.jsonl"), v)
 	if err != nil {
 		return nil, err
@@ -66,7 +68,6 @@ func (v *VCenter) build() error {
 	v.model = simulator.VPX()
 	v.model.Datacenter, v.model.Datastore, v.model.Machine = 0, 0, 0
 	v.model.Portgroup, v.model.Host, v.model.Cluster = 0, 0, 0
-	v.model.DelayConfig.Delay = milliseconds(v.config.Delays.Call)
 	v.model.ServiceContent.About.ApiVersion = v.config.APIVersion
 	v.model.ServiceContent.About.Version = v.config.Version
 	v.model.ServiceContent.About.Build = "24022515"
