@@ -16,11 +16,11 @@ TOGETHER := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test unit lab-test programs mutations torture fuzz bench docs go-test check format \
+.PHONY: help venv demo test unit lab-test programs mutations torture fuzz bench bench-report docs go-test check format \
 	lock clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Build .venv from the lock files
 
@@ -62,10 +62,13 @@ fuzz: $(STAMP) ## Try StatefulSets at random: migrated whole, or refused for wha
 		$(if $($(option)),--$(shell tr A-Z a-z <<<$(option)) '$($(option))'))
 
 # make bench [RUNS=n] [JSON=FILE] [PICTURE=FILE] [DELAYS=name=seconds,...] [REPLICAS=100] [SET=n]
-#     [CLAIMS=n] [SIZE=MiB] [SIZES=n,m] [SOAK=seconds] [AT_ONCE=1,2,4,8] [MANY=40]
-bench: $(STAMP) ## Measure the tool beside a plain restart, a runbook and copying (10 minutes)
-	$(BIN)/python -m bench $(foreach option,RUNS JSON PICTURE DELAYS REPLICAS SET CLAIMS SIZE SIZES \
-		SOAK AT_ONCE MANY,$(if $($(option)),--$(shell tr A-Z_ a-z- <<<$(option)) '$($(option))'))
+#     [CLAIMS=n,m] [TRIALS=n] [CROWD=n] [SIZE=MiB] [SIZES=n,m] [SOAK=seconds] [AT_ONCE=1,2,4,8] [MANY=40]
+bench: $(STAMP) ## Measure the tool beside a plain restart, a runbook and copying (20 minutes)
+	$(BIN)/python -m bench $(foreach option,RUNS JSON PICTURE DELAYS REPLICAS SET CLAIMS TRIALS \
+		CROWD SIZE SIZES SOAK AT_ONCE MANY,$(if $($(option)),--$(shell tr A-Z_ a-z- <<<$(option)) '$($(option))'))
+
+bench-report: $(STAMP) ## Write what was measured (docs/evidence) into the documents
+	$(BIN)/python -m bench.report
 
 docs: $(STAMP) ## Write docs/checks.md anew from the checks themselves
 	$(BIN)/statefulset-csi-migration-tool checks -o markdown >docs/checks.md

@@ -41,7 +41,7 @@ class Options:
     runs: int = 2
     replicas: int = 3
     claims: tuple[int, ...] = (1,)
-    trials: int = 10
+    trials: int = 6
     soak: float = 1
     mebibytes: int = 512
     sizes: tuple[int, ...] = (5,)
