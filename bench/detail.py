@@ -99,7 +99,7 @@ def _arithmetic(runbook: Trials) -> str:
         return ""
     needed = wanted * runbook.away.median / runbook.median_over_tool
     return (
-        f"With {runbook.claims} claims, {wanted:g} times the tool's median are {needed:.1f} s; "
+        f"Claims: {runbook.claims}. {wanted:g} times the tool's median are {needed:.1f} s; "
         f"a runbook without a stall took {runbook.calm_most:.1f} s at most."
     )
 
