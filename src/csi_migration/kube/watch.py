@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from csi_migration.kube.transport import Request, Transport
 
+_BOOKMARK = "BOOKMARK"
 _PAUSE = 1.0  # seconds from request to request when a server ends watches at once
 
 
@@ -54,6 +55,10 @@ class Watch:
             Gone: the server no longer knows the version; list again.
             KubernetesError: a request failed. A watch that was cut is resumed.
         """
+        return (event for event in self.events_and_bookmarks() if event.type != _BOOKMARK)
+
+    def events_and_bookmarks(self) -> Iterator[Event]:
+        """The same with BOOKMARK events, which tell that all up to their version was sent."""
         while (start := time.monotonic()) < self.deadline:
             before = self.version
             yield from self._one_request(self.deadline - start)
@@ -67,8 +72,7 @@ class Watch:
                 status = message["object"]
                 raise self.transport.refused(self.request, int(status.get("code", 500)), status)
             self.version = message["object"]["metadata"]["resourceVersion"]
-            if message["type"] != "BOOKMARK":
-                yield Event(message["type"], message["object"])
+            yield Event(message["type"], message["object"])
             if time.monotonic() >= self.deadline:
                 return
 
