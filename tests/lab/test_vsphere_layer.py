@@ -165,6 +165,19 @@ def test_many_vmdks_of_a_folder_are_located_with_few_searches(
     assert isinstance(found[elsewhere], DatastoreNotFound)
 
 
+def test_what_a_thousand_disks_take_is_less_than_a_call_for_a_hundred(
+    lab: Lab, disks: Disks, path: DiskPath
+) -> None:
+    file, folder = located(disks, path), path.file.rpartition("/")[0]
+    many = [DiskPath(path.datastore, f"{folder}/gone-{number}.vmdk") for number in range(1000)]
+    asked = ("SearchDatastore_Task", "RetrieveVStorageObjectAssociations")
+    before = sum(len(calls(lab, method)) for method in asked)
+    disks.locate_all(many)
+    disks.known_to_catalog((file.datastore_id, str(one)) for one in many)
+    # One search tells what is there instead.
+    assert sum(len(calls(lab, method)) for method in asked) - before <= 1 + 10
+
+
 def test_the_catalog_tells_of_many_disks_at_once_which_it_knows(
     disks: Disks, path: DiskPath
 ) -> None:

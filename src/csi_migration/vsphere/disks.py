@@ -25,7 +25,8 @@ from csi_migration.vsphere.inventory import Attachment, Datastore, Hardware, Nod
 from csi_migration.vsphere.session import Session
 
 _MIB = 1024 * 1024
-_IDS = 100
+# Ids that one call asks for.
+_IDS = 250
 _KEEP = "keepAfterDeleteVm"
 # CNS Manager's cleaner takes unclaimed FCDs of this prefix for orphans and
 # deletes them, bytes and all.

@@ -187,23 +187,16 @@ def _search(
     store = session.managed(vim.Datastore, datastore.id)
     search = properties_of(session, store, ["browser"])["browser"].SearchDatastore_Task
 
-    def begin(some: list[str]) -> tuple[str, Any]:
-        subject, spec = f"{where}/{some[0]}", _vmdks(some)
-        return subject, session.read(lambda: search(where, spec), method=_SEARCH, subject=subject)
+    def begin(some: list[str]) -> Any:
+        spec = _vmdks(some)
+        return session.read(lambda: search(where, spec), method=_SEARCH, subject=where)
 
-    found: dict[str, Any] = {}
-    for subject, task in [begin(some) for some in patterns]:
-        found |= _ended(session, subject, task)
-    return found
-
-
-def _ended(session: Session, subject: str, task: Any) -> dict[str, Any]:
     missing = (vim.fault.FileNotFound,)
-    try:
-        found = tasks.result(session, task, method=_SEARCH, subject=subject, expect=missing)
-    except vim.fault.FileNotFound:
-        return {}
-    return {file.path: file for file in found.file}
+    begun = [begin(some) for some in patterns]
+    ended = tasks.results(session, begun, method=_SEARCH, subject=where, expect=missing)
+    return {
+        file.path: file for each in ended if not isinstance(each, missing) for file in each.file
+    }
 
 
 def _vmdks(patterns: list[str]) -> Any:
