@@ -7,12 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab import manifests
 from lab.client import ApiError, Object, _path
 from lab.waiting import until
 from tests.lab.interruptkit import await_words, begun, held, paused
+from tests.lab.kubectlkit import GITOPS, server_side_applied
 from tests.lab.labkit import Lab, Running, Trial
 from tests.lab.misfitkit import created
 
@@ -94,15 +96,12 @@ def repeated(act: Callable[[], object], seconds: float) -> Iterator[None]:
 
 def applied(made: Trial) -> Object:
     """The set as it is in git: server-side apply with force, as Flux does it."""
-    return applied_by(made, "gitops", manifests.statefulset(made.workload))
+    return applied_by(made, GITOPS, manifests.statefulset(made.workload))
 
 
 def applied_by(made: Trial, manager: str, body: Object) -> Object:
-    """The set, server-side applied under this name; `body` may be a part of it."""
-    path = _path("StatefulSet", made.workload.namespace, made.workload.name)
-    query = {"fieldManager": manager, "force": "true"}
-    kind = "application/apply-patch+yaml"
-    return made.cluster._call("PATCH", path, body=body, query=query, content_type=kind)
+    """The set, server-side applied with force under this name; `body` may be a part of it."""
+    return server_side_applied(made.cluster, body, manager, force="true")
 
 
 def evict(made: Trial, pod: str) -> int:
@@ -149,6 +148,18 @@ def orphan_the_set(made: Trial) -> None:
     name, namespace = made.workload.name, made.workload.namespace
     made.cluster.delete("StatefulSet", name, namespace, propagationPolicy="Orphan")
     until("the set is away", lambda: made.cluster.find("StatefulSet", name, namespace) is None)
+
+
+def lease_from_another_machine(made: Trial) -> None:
+    """As if the Lease's holder had run where nobody can tell whether it lives."""
+    patch = {"metadata": {"annotations": {"csi-migration/process": "boot/1/2/3"}}}
+    made.cluster.patch("Lease", LEASE, patch, made.workload.namespace)
+
+
+def age_the_lease(made: Trial) -> None:
+    """As if the Lease's holder had not been heard of for two minutes."""
+    then = (datetime.now(UTC) - timedelta(minutes=2)).isoformat().replace("+00:00", "Z")
+    made.cluster.patch("Lease", LEASE, {"spec": {"renewTime": then}}, made.workload.namespace)
 
 
 def uid(made: Trial, kind: str, name: str) -> str:

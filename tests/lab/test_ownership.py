@@ -17,13 +17,19 @@ from csi_migration.kube import Client, Conflict, resources
 from csi_migration.kube.kubeconfig import load
 from csi_migration.model.objects import Raw, is_made_by_tool, uid_of
 from lab import manifests, workload
-from lab.client import Cluster
+from lab.client import Cluster, _path
 from lab.manifests import Workload
 from lab.waiting import until
-from tests.lab.kubectlkit import GITOPS, Kubectl, needs_kubectl, on_class, scaled, spelled_out
+from tests.lab.kubectlkit import (
+    Gitops,
+    Kubectl,
+    Owner,
+    needs_kubectl,
+    on_class,
+    scaled,
+    spelled_out,
+)
 from tests.lab.labkit import Lab
-
-pytestmark = needs_kubectl
 
 CSI_CLASS = "standard-rwo"
 # Go and Python differ in how they write some of these unless they are told.
@@ -32,10 +38,10 @@ NOTE = 'a<b>&c "d" \\ \u2028 \u00e9 \U0001f40b \t'
 
 @dataclass
 class Scene:
-    """One StatefulSet, its owner's kubectl, and the tool's client with the tool's rights."""
+    """One StatefulSet, its owner, and the tool's client with the tool's rights."""
 
     cluster: Cluster
-    owner: Kubectl
+    owner: Owner
     client: Client
     workload: Workload
     manifest: Raw = field(init=False)
@@ -51,11 +57,18 @@ class Scene:
     def live(self) -> Raw:
         return self.cluster.get("StatefulSet", self.workload.name, self.workload.namespace)
 
-    def applied(self, *options: str) -> Raw:
+    def applied(self) -> Raw:
         """The set as its owner brings it to life."""
-        said = self.owner.apply(self.manifest, *options)
+        said = self.owner.apply(self.manifest)
         assert said.success, said.text
         return self.settled()
+
+    def write(self, patch: Raw, manager: str, subresource: str = "") -> None:
+        """As `kubectl scale`, `label` and `annotate` do under a name of their own."""
+        path = _path("StatefulSet", self.workload.namespace, self.workload.name, subresource)
+        query = {"fieldManager": manager}
+        kind = "application/merge-patch+json"
+        self.cluster._call("PATCH", path, body=patch, query=query, content_type=kind)
 
     def settled(self) -> Raw:
         """The set once its controller has nothing more to write."""
@@ -102,8 +115,7 @@ def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
     cluster.create(body)
     try:
         with Client(load(str(layout.kubeconfig("user", "tool")))) as client:
-            owner = Kubectl(layout.kubeconfig("user", "admin"))
-            yield Scene(cluster, owner, client, Workload(namespace, replicas=1))
+            yield Scene(cluster, Gitops(cluster), client, Workload(namespace, replicas=1))
     finally:
         workload.clear(layout, cluster, namespace)
 
@@ -120,24 +132,24 @@ def version(item: Raw) -> tuple[str, int]:
 def assert_applies_freely(scene: Scene) -> None:
     """The owner's manifest changes nothing, and he may change what is his."""
     was = scene.settled()
-    said = scene.owner.apply(scene.csi_manifest, *GITOPS)
+    said = scene.owner.apply(scene.csi_manifest)
     assert said.success, said.text
     assert version(scene.live()) == version(was)
-    said = scene.owner.apply(scaled(scene.csi_manifest, 2), *GITOPS, "--dry-run=server")
+    said = scene.owner.apply(scaled(scene.csi_manifest, 2), dry_run=True)
     assert said.success, said.text
 
 
 def test_without_giving_back_the_old_owner_meets_the_tool(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     scene.made_again()
 
-    said = scene.owner.apply(scaled(scene.csi_manifest, 2), *GITOPS, "--dry-run=server")
+    said = scene.owner.apply(scaled(scene.csi_manifest, 2), dry_run=True)
     assert not said.success
     assert 'conflict with "statefulset-csi-migration-tool"' in said.text
 
 
 def test_the_owner_applies_freely_during_a_run_and_after_it(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     before, marked = scene.given_back(marked=True)
 
     assert specified(marked) == [MARKER, *specified(before)]
@@ -152,7 +164,7 @@ def test_the_owner_applies_freely_during_a_run_and_after_it(scene: Scene) -> Non
 
 
 def test_what_is_given_back_stays_so_over_windows(scene: Scene) -> None:
-    first = scene.applied(*GITOPS)
+    first = scene.applied()
     scene.given_back(marked=True)
     before, last = scene.given_back(marked=True)
 
@@ -164,7 +176,7 @@ def test_what_is_given_back_stays_so_over_windows(scene: Scene) -> None:
 
 
 def test_the_status_belongs_to_its_controller(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     before, after = scene.given_back(marked=False)
 
     (old,), (new,) = (
@@ -176,13 +188,11 @@ def test_the_status_belongs_to_its_controller(scene: Scene) -> None:
 
 
 def test_the_marker_survives_what_others_write(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     before, made = scene.given_back(marked=True)
-    name, namespace = scene.workload.name, scene.workload.namespace
-    target = ("statefulset", name, "--namespace", namespace)
 
-    assert scene.owner.run("scale", *target, "--replicas=2").success
-    assert scene.owner.run("label", *target, "by=hand").success
+    scene.write({"spec": {"replicas": 2}}, "somebody", "scale")
+    scene.write({"metadata": {"labels": {"by": "hand"}}}, "somebody")
     changed = scene.settled()
     assert is_made_by_tool(changed)
     scene.give_back(before, made, marked=False)
@@ -191,11 +201,10 @@ def test_the_marker_survives_what_others_write(scene: Scene) -> None:
 
 
 def test_the_marker_survives_the_servers_limit_of_update_entries(scene: Scene) -> None:
-    scene.applied(*GITOPS)
-    name, namespace = scene.workload.name, scene.workload.namespace
+    scene.applied()
     for number in range(12):
-        told = ("annotate", "statefulset", name, "--namespace", namespace, f"n{number}=x")
-        assert scene.owner.run(*told, f"--field-manager=somebody-{number}").success
+        patch = {"metadata": {"annotations": {f"n{number}": "x"}}}
+        scene.write(patch, f"somebody-{number}")
     assert "ancient-changes" in str(entries_of(scene.live()))
 
     _, marked = scene.given_back(marked=True)
@@ -209,7 +218,7 @@ def _annotations_of(entry: Raw) -> set[str]:
 
 
 def test_the_write_holds_for_the_version_that_was_compared_only(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     before, made = scene.made_again()
     live = scene.settled()
     assert version(live) != version(made)
@@ -223,8 +232,10 @@ def test_the_write_holds_for_the_version_that_was_compared_only(scene: Scene) ->
     assert version(scene.live()) == version(live)
 
 
+@needs_kubectl
 @pytest.mark.parametrize("marked", [True, False])
-def test_kubectl_apply_on_the_new_class_is_no_change(scene: Scene, marked: bool) -> None:
+def test_kubectl_apply_on_the_new_class_is_no_change(lab: Lab, scene: Scene, marked: bool) -> None:
+    scene.owner = Kubectl(lab.layout.kubeconfig("user", "admin"))
     scene.applied()
     before, after = scene.given_back(marked=marked)
 
@@ -234,7 +245,11 @@ def test_kubectl_apply_on_the_new_class_is_no_change(scene: Scene, marked: bool)
     assert specified(after) == [MARKER] * marked + specified(before)
 
 
-def test_kubectl_apply_of_a_manifest_with_gaps_changes_nothing_either(scene: Scene) -> None:
+@needs_kubectl
+def test_kubectl_apply_of_a_manifest_with_gaps_changes_nothing_either(
+    lab: Lab, scene: Scene
+) -> None:
+    scene.owner = Kubectl(lab.layout.kubeconfig("user", "admin"))
     scene.manifest = manifests.statefulset(scene.workload)
     scene.applied()
     scene.owner.apply(scene.manifest)
@@ -251,7 +266,7 @@ def test_labels_annotations_and_owners_of_the_set_stay(scene: Scene) -> None:
     root = scene.cluster.create(root | {"metadata": {"name": "app", "namespace": namespace}})
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "app", "uid": uid_of(root)}
     scene.manifest["metadata"]["ownerReferences"] = [reference]
-    scene.applied(*GITOPS)
+    scene.applied()
     before, after = scene.given_back(marked=False)
 
     for part in ("labels", "annotations", "ownerReferences"):
@@ -259,11 +274,11 @@ def test_labels_annotations_and_owners_of_the_set_stay(scene: Scene) -> None:
 
 
 def test_the_manifest_on_the_old_class_is_refused(scene: Scene) -> None:
-    scene.applied(*GITOPS)
+    scene.applied()
     before, made = scene.given_back(marked=True)
 
-    said = scene.owner.apply(scene.manifest, *GITOPS)
+    said = scene.owner.apply(scene.manifest)
     assert 'conflict with "statefulset-csi-migration-tool"' in said.text
     scene.give_back(before, made, marked=False)
-    said = scene.owner.apply(scene.manifest, *GITOPS)
+    said = scene.owner.apply(scene.manifest)
     assert "updates to statefulset spec for fields other than" in said.text
