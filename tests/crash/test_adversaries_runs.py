@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.waiting import until
 from tests.conftest import StartTrial
 from tests.lab.adversarykit import (
     LEASE,
@@ -19,7 +20,16 @@ from tests.lab.adversarykit import (
     uid,
     written_since,
 )
-from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, begun, bring_to
+from tests.lab.interruptkit import (
+    QUICK,
+    assert_nothing_lost,
+    await_words,
+    begun,
+    bring_to,
+    policies,
+    started,
+    taken_up,
+)
 from tests.lab.labkit import Running, ToolRun, Trial, finish
 from tests.lab.refusalkit import assert_refusal, told
 
@@ -67,6 +77,49 @@ def test_a_run_whose_lease_is_deleted_stops_before_its_next_write(trial: StartTr
         run = finish(tool)
     assert_stopped(made, run, line, f"Lease {LEASE} was deleted")
     bring_to("rollback", made)
+
+
+def test_a_run_that_loses_its_lease_while_it_holds_a_replica_writes_nothing_any_more(
+    trial: StartTrial, tmp_path: Path
+) -> None:
+    made = trial(replicas=1)
+    healthy = tmp_path / "healthy"
+    with started(made, *QUICK, "--health-command", f"test -e {healthy}") as tool:
+        await_words(tool, "web-0 soak: waiting")
+        line = mark(made)
+        made.cluster.delete("Lease", LEASE, made.workload.namespace)
+        healthy.touch()
+        run = finish(tool)
+    assert_stopped(made, run, line, f"Lease {LEASE} was deleted")
+    # What a run does at its very end is not done.
+    assert policies(made) == {"Retain"}
+    assert second_backup(made) != []
+    bring_to("resume", made)
+    assert policies(made) == {"Delete"}
+    assert second_backup(made) == []
+
+
+def second_backup(made: Trial) -> list[str]:
+    """The ConfigMaps beside the set."""
+    found = made.cluster.list("ConfigMap", made.workload.namespace)
+    names = [one["metadata"]["name"] for one in found]
+    return [name for name in names if name.startswith("csi-migration")]
+
+
+def test_a_lease_is_renewed_as_long_as_its_run_waits(trial: StartTrial) -> None:
+    made = trial(replicas=1)
+    with begun(made, *QUICK) as tool:
+        with pod_leaving(made, tool):
+            taken = renewed(made)
+            until("the Lease is renewed", lambda: renewed(made) > taken)
+        run = finish(tool)
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated()
+
+
+def renewed(made: Trial) -> datetime:
+    lease = made.cluster.get("Lease", LEASE, made.workload.namespace)
+    return datetime.fromisoformat(lease["spec"]["renewTime"])
 
 
 def test_a_run_whose_lease_is_taken_over_stops_before_its_next_write(trial: StartTrial) -> None:
@@ -144,10 +197,10 @@ def test_a_claim_that_never_goes_can_be_left_with_two_signals(trial: StartTrial,
         twice(tool, signal.SIGTERM)
         run = finish(tool)
         assert_stopped(made, run, line, "web-0: away, between volumes", "is away;")
-        waits = made.take_up(end)
-        await_words(waits, "claim data-web-0 is going away")
-        twice(waits, signal.SIGINT)
-        assert finish(waits).exit_code == 5
+        with taken_up(made, end) as waits:
+            await_words(waits, "claim data-web-0 is going away")
+            twice(waits, signal.SIGINT)
+            assert finish(waits).exit_code == 5
     bring_to(end, made)
 
 

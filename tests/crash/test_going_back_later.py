@@ -12,7 +12,13 @@ from lab.client import Object
 from lab.waiting import until
 from tests.conftest import StartTrial
 from tests.lab.adversarykit import orphan_the_set, uid
-from tests.lab.interruptkit import QUICK, assert_nothing_lost, await_words, volume_sources
+from tests.lab.interruptkit import (
+    QUICK,
+    assert_nothing_lost,
+    await_words,
+    taken_up,
+    volume_sources,
+)
 from tests.lab.labkit import Trial, finish
 from tests.lab.lookkit import looked
 from tests.lab.refusalkit import told
@@ -96,10 +102,10 @@ def assert_status_says(made: Trial, kind: str, text: str) -> None:
 
 def with_a_kill(made: Trial) -> None:
     """The set of today has to be known to the next run as well, with the set away."""
-    tool = made.take_up("rollback", *QUICK)
-    await_words(tool, "stop the pod")
-    tool.process.kill()
-    finish(tool)
+    with taken_up(made, "rollback", *QUICK) as tool:
+        await_words(tool, "stop the pod")
+        tool.process.kill()
+        finish(tool)
 
 
 def test_a_set_that_was_scaled_down_is_taken_back_once_it_is_scaled_back(

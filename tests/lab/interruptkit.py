@@ -43,7 +43,19 @@ def await_words(tool: Running, words: str, seconds: float = LONGEST_SWAP_SECONDS
 @contextmanager
 def started(trial: Trial, *extra: str) -> Iterator[Running]:
     """`rolling-migration all`, not left running when the test ends."""
-    tool = trial.start(*extra)
+    with _ended(trial.start(*extra)) as tool:
+        yield tool
+
+
+@contextmanager
+def taken_up(trial: Trial, command: str, *extra: str) -> Iterator[Running]:
+    """`resume` or `rollback`, not left running when the test ends."""
+    with _ended(trial.take_up(command, *extra)) as tool:
+        yield tool
+
+
+@contextmanager
+def _ended(tool: Running) -> Iterator[Running]:
     try:
         yield tool
     finally:
@@ -113,6 +125,12 @@ def volume_sources(trial: Trial) -> dict[str, str]:
         claim: "CSI" if "csi" in volume["spec"] else "in-tree"
         for claim, volume in trial.volumes().items()
     }
+
+
+def policies(trial: Trial) -> set[str]:
+    """The reclaim policies of the volumes that the set's claims hold."""
+    found = trial.volumes().values()
+    return {volume["spec"]["persistentVolumeReclaimPolicy"] for volume in found}
 
 
 def bring_to(end: str, made: Trial) -> None:

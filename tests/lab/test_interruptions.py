@@ -26,6 +26,7 @@ from tests.lab.interruptkit import (
     bring_to,
     held,
     paused,
+    policies,
     started,
     stopped,
     volume_sources,
@@ -35,11 +36,6 @@ from tests.lab.refusalkit import told
 from tests.lab.vcenter_proxy import vcenter_proxy
 
 STOPPING = "Stopping at the next safe point"
-
-
-def policies(trial: Trial) -> set[str]:
-    found = trial.volumes().values()
-    return {volume["spec"]["persistentVolumeReclaimPolicy"] for volume in found}
 
 
 def ready_replicas(trial: Trial) -> int:
