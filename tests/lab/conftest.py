@@ -1,4 +1,4 @@
-"""A healthy StatefulSet for each module that plants misfits in it."""
+"""What several modules stand on: a scene of single volumes, a healthy StatefulSet to plant in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import pytest
 from tests.lab.labkit import Lab, Trial
 from tests.lab.misfitkit import found_anyhow
 from tests.lab.refusalkit import standing
+from tests.lab.scene import Scene
+
+
+@pytest.fixture
+def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
+    """A namespace of the test's own for single volumes."""
+    with Scene(lab, namespace) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,8 @@ yet: the node's status goes on to say `volumesInUse`.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from lab.waiting import until
-from tests.lab.labkit import Lab
 from tests.lab.scene import Old, Scene
-
-
-@pytest.fixture
-def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
-    with Scene(lab, namespace) as made:
-        yield made
 
 
 @contextmanager

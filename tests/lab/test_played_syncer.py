@@ -1,21 +1,11 @@
 """The driver's syncer in the lab, against what syncer 3.7.3 was seen to do and to miss."""
 
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from lab.waiting import until
-from tests.lab.labkit import Lab
 from tests.lab.scene import PROVISIONER_IDENTITY, Scene
 
 SYNCER, ATTACHER = "syncer-user", "external-attacher-user"
-
-
-@pytest.fixture
-def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
-    with Scene(lab, namespace) as made:
-        yield made
 
 
 def test_a_new_volume_made_before_the_old_is_deleted_ends_up_unregistered(scene: Scene) -> None:

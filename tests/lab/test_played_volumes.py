@@ -1,6 +1,5 @@
 """The driver's volumes in the lab, against what driver 3.7.3 was seen to do with them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,9 @@ import pytest
 from lab import manifests
 from lab.manifests import Workload
 from lab.waiting import until
-from tests.lab.labkit import Lab
 from tests.lab.scene import CLAIM, Scene
 
 PROVISIONER_FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
-
-
-@pytest.fixture
-def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
-    with Scene(lab, namespace) as made:
-        yield made
 
 
 def test_an_intree_volume_is_registered_once_its_claim_is_bound(scene: Scene) -> None:

@@ -23,12 +23,6 @@ from tests.lab.vcenter_proxy import vcenter_proxy
 AWAY_SECONDS = 3
 
 
-@pytest.fixture
-def scene(lab: Lab, namespace: str) -> Iterator[Scene]:
-    with Scene(lab, namespace) as made:
-        yield made
-
-
 def records(trial: Trial) -> dict[str, int]:
     """How many records of each claim were acknowledged."""
     folder = trial.lab.layout.evidence / "records" / trial.workload.namespace
