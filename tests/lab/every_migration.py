@@ -18,6 +18,8 @@ from tests.lab.migration import Migration, migrated
 from tests.lab.witness import ADDED, DELETED, THERE
 
 CLASSES = {"standard": "standard-rwo", "standard-wffc": "standard-rwo-wffc"}
+KUBERNETES = "kubernetes.io/"
+TOPOLOGY = re.compile(r"(topology|failure-domain\.beta)\.kubernetes\.io/(zone|region)")
 
 
 class EveryMigration:
@@ -50,6 +52,14 @@ class EveryMigration:
             bound = migration.after["PersistentVolumeClaim"][claim]
             assert after["spec"]["claimRef"]["uid"] == bound["metadata"]["uid"]
 
+    def test_carries_over_what_people_wrote_on_the_volumes(self, migration: Migration) -> None:
+        for claim in migration.workload.claim_names:
+            old, new = (w.volume_of(claim) for w in (migration.before, migration.after))
+            assert _own_annotations(new) == _own_annotations(old)
+            assert _own_labels(new) == _own_labels(old)
+            assert new["spec"].get("mountOptions") == old["spec"].get("mountOptions")
+            assert ("nodeAffinity" in new["spec"]) == _is_bound_to_a_zone(old)
+
     def test_makes_every_disk_outlive_its_vm(self, migration: Migration) -> None:
         assert all(disk.config.keepAfterDeleteVm for disk in migration.disks().values())
 
@@ -64,6 +74,7 @@ class EveryMigration:
         for name, old in migration.before["PersistentVolumeClaim"].items():
             new = migration.after["PersistentVolumeClaim"][name]
             assert new["metadata"]["labels"] == old["metadata"]["labels"]
+            assert _own_annotations(new) == _own_annotations(old)
             changed = {"storageClassName": _csi_class(migration.workload)}
             changed["volumeName"] = new["spec"]["volumeName"]
             assert new["spec"] == old["spec"] | changed
@@ -83,6 +94,7 @@ class EveryMigration:
         for name, old in migration.before["Pod"].items():
             new = migration.after["Pod"][name]
             assert new["metadata"]["labels"] == old["metadata"]["labels"]
+            assert _own_annotations(new) == _own_annotations(old)
             assert _as_created(new) == _as_created(old)
 
     def test_keeps_the_controller_revisions(self, migration: Migration) -> None:
@@ -101,7 +113,9 @@ class EveryMigration:
             for item in migration.after[kind].values():
                 assert [one["uid"] for one in item["metadata"]["ownerReferences"]] == [owner]
 
-    def test_swaps_each_replica_once_highest_ordinal_first(self, migration: Migration) -> None:
+    def test_swaps_each_replica_once_from_the_highest_ordinal_down(
+        self, migration: Migration
+    ) -> None:
         pods = migration.swapped_first
         for change in (DELETED, ADDED):
             moments = [migration.moment("Pod", pod, change) for pod in pods]
@@ -113,7 +127,9 @@ class EveryMigration:
         for pod in migration.after["Pod"].values():
             assert {one["restartCount"] for one in pod["status"]["containerStatuses"]} == {0}
 
-    def test_takes_one_replica_away_at_a_time(self, migration: Migration) -> None:
+    def test_takes_no_more_replicas_away_at_a_time_than_asked_for(
+        self, migration: Migration
+    ) -> None:
         pods = set(migration.workload.pod_names)
         samples = migration.trial.observer.samples
         assert [one for one in samples if len(pods - one.ready) > 1] == []
@@ -184,6 +200,23 @@ def _csi_class(workload: Workload) -> str:
 
 def _metadata(item: Object, field: str) -> dict[str, str]:
     return item["metadata"].get(field) or {}
+
+
+def _own_annotations(item: Object) -> dict[str, str]:
+    """Those of people; what Kubernetes notes of an object is about that very object."""
+    found = _metadata(item, "annotations")
+    return {key: value for key, value in found.items() if KUBERNETES not in key}
+
+
+def _own_labels(volume: Object) -> dict[str, str]:
+    """Those that are not made a nodeAffinity."""
+    found = _metadata(volume, "labels")
+    return {key: value for key, value in found.items() if not TOPOLOGY.fullmatch(key)}
+
+
+def _is_bound_to_a_zone(volume: Object) -> bool:
+    """By an affinity, or by labels alone, as before there was any."""
+    return "nodeAffinity" in volume["spec"] or _own_labels(volume) != _metadata(volume, "labels")
 
 
 def _assert_moved(before: Object, after: Object) -> None:

@@ -40,7 +40,9 @@ class _TwoAtOnce(EveryMigration, namespace="unused"):
 
     __test__ = False
 
-    def test_swaps_each_replica_once_highest_ordinal_first(self, migration: Migration) -> None:
+    def test_swaps_each_replica_once_from_the_highest_ordinal_down(
+        self, migration: Migration
+    ) -> None:
         pods = migration.swapped_first
         first, second = set(pods[:2]), set(pods[2:])
         came, went = (
@@ -52,8 +54,9 @@ class _TwoAtOnce(EveryMigration, namespace="unused"):
             assert went[one] < came[other]
             assert went[other] < came[one]
 
-    def test_takes_one_replica_away_at_a_time(self, migration: Migration) -> None:
-        """Two, that is."""
+    def test_takes_no_more_replicas_away_at_a_time_than_asked_for(
+        self, migration: Migration
+    ) -> None:
         assert most_away(migration.trial) == 2
 
 
