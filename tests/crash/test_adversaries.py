@@ -24,7 +24,6 @@ from tests.lab.interruptkit import (
     await_words,
     begun,
     bring_to,
-    held,
     paused,
     started,
     stopped,
@@ -63,16 +62,17 @@ def test_a_pod_that_is_drained_in_a_window_gets_its_controller_back_first(
 
 @WINDOWS
 def test_a_pod_whose_node_is_lost_in_a_window_gets_its_controller_back_first(
-    trial: StartTrial, window: str
+    lab: Lab, trial: StartTrial, window: str
 ) -> None:
-    """Nobody ends such a pod: it stays on its way out, and the set does not wait for it."""
+    """No kubelet ends such a pod: it stays on its way out, and the set does not wait for it."""
     made = trial(replicas=2)
     with begun(made, *QUICK, "--window", window) as tool:
         with pod_leaving(made, tool):
             lost = uid(made, "Pod", "web-0")
-            with held(made, "Pod", "web-0"):
+            with paused(lab, "kubelet-user"):
                 made.cluster.delete("Pod", "web-0", made.workload.namespace)
                 until("the set is back", lambda: uid(made, "StatefulSet", "web") != "")
+                assert made.pods()["web-0"]["status"]["phase"] == "Running"
                 assert uid(made, "Pod", "web-0") == lost
             until("web-0 made again", lambda: is_back(made, "web-0", lost))
         run = finish(tool)
