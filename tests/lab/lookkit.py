@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lab.demo import tool
 from tests.lab.labkit import Running, ToolRun, Trial, finish
-from tests.lab.refusalkit import footprint
+from tests.lab.readkit import only_reading
 
 
 def asked(command: str, directory: Path, *extra: str) -> ToolRun:
@@ -22,12 +23,12 @@ def files_of(directory: Path) -> dict[Path, bytes]:
 
 
 def looked(trial: Trial, command: str, exit_code: int = 0) -> dict[str, Any]:
-    """The command's JSON; it may not change a thing, in the cluster or in the directory."""
-    objects = footprint(trial.cluster, trial.workload.namespace)
+    """The command's JSON; it may send nothing that writes, nor touch the directory."""
     files = files_of(trial.directory)
-    run = asked(command, trial.directory, "-o", "json")
+    with only_reading(trial) as (vcenter, _), TemporaryDirectory() as folder:
+        place = ("--vcenter-config", str(vcenter.configuration(Path(folder) / "csi-vsphere.conf")))
+        run = asked(command, trial.directory, "-o", "json", *place)
     assert run.exit_code == exit_code, str(run)
-    assert footprint(trial.cluster, trial.workload.namespace) == objects
     assert files_of(trial.directory) == files
     told: dict[str, Any] = json.loads(run.stdout)
     return told
