@@ -9,10 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from lab.objects import USER_CLUSTER
+from lab.vcenter import disks
+from lab.waiting import until
 from tests.conftest import StartTrial
-from tests.lab.adversarykit import claim_leaving, no_more_config_maps, pod_leaving
-from tests.lab.interruptkit import QUICK, await_words, begun, paused
+from tests.lab.adversarykit import (
+    age_the_lease,
+    claim_leaving,
+    drained,
+    lease_from_another_machine,
+    mark,
+    no_more_config_maps,
+    pod_leaving,
+    uid,
+    written_since,
+)
+from tests.lab.interruptkit import QUICK, await_words, begun, bring_to, paused, started
 from tests.lab.labkit import Lab, Running, Trial, finish
+from tests.lab.lookkit import asked
+from tests.lab.refusalkit import assert_refusal, told
 
 Stage = Callable[[Lab, Trial, Running], AbstractContextManager[None]]
 Hindrance = Callable[[Trial], AbstractContextManager[None]]
@@ -69,6 +84,58 @@ def test_a_run_that_was_killed_is_brought_to_either_end(
         assert run.exit_code == 0, str(run)
         made.assert_taken_back()
     assert made.cluster.list("Lease", made.workload.namespace) == []
+
+
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_a_run_is_taken_up_on_another_machine(trial: StartTrial, tmp_path: Path, end: str) -> None:
+    """With a copy of its directory; the machine that it began on is gone for good."""
+    made = trial(replicas=2)
+    there, here = tmp_path / "there", tmp_path / "here"
+    for machine in (there, here):
+        machine.mkdir()
+        shutil.copy(made.lab.layout.kubeconfig("admin", "tool"), machine / "kubeconfig")
+    made.directory = there / "work"
+    place = ("--kubeconfig", str(there / "kubeconfig"))
+    with begun(made, *QUICK, *place) as tool, claim_leaving(made, tool):
+        killed(tool)
+    lease_from_another_machine(made)
+    age_the_lease(made)
+    made.directory = Path(shutil.copytree(made.directory, here / "work"))
+    shutil.rmtree(there)
+    run = finish(made.take_up(end, "--kubeconfig", str(here / "kubeconfig")))
+    assert run.exit_code == 0, str(run)
+    made.assert_migrated() if end == "resume" else made.assert_taken_back()
+
+
+def test_another_cluster_than_that_of_the_migration_is_refused(trial: StartTrial) -> None:
+    made = trial(replicas=1, where="admin")
+    with started(made, *QUICK, "--health-command", "false") as tool:
+        await_words(tool, "web-0 soak: waiting")
+        killed(tool)
+    lines = {where: mark(made, where) for where in ("user", "admin")}
+    elsewhere = ("--cluster-name", USER_CLUSTER)
+    for run in (
+        *(made.resume(*elsewhere), made.rollback(*elsewhere)),
+        *(asked(command, made.directory, *elsewhere) for command in ("status", "verify")),
+    ):
+        assert_refusal(run, 2, "is not the cluster that this migration was begun in", "To do:")
+    assert [written_since(made, line, where) for where, line in lines.items()] == [[], []]
+    bring_to("resume", made)
+
+
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_a_run_that_was_killed_in_a_soak_is_taken_up_after_another_replica_was_drained(
+    trial: StartTrial, tmp_path: Path, end: str
+) -> None:
+    made = trial(replicas=2)
+    never = tmp_path / "never"
+    with started(made, *QUICK, "--health-command", f"test -e {never}") as tool:
+        await_words(tool, "web-1 soak: waiting")
+        killed(tool)
+    with drained(made, "web-0") as before:
+        until("web-0 made again", lambda: uid(made, "Pod", "web-0") not in ("", before))
+        until("both Ready", made.ready)
+    bring_to(end, made)
 
 
 @pytest.mark.parametrize("end", ["resume", "rollback"])
@@ -135,6 +202,21 @@ def test_what_was_accepted_stays_accepted_for_who_takes_the_migration_up(
     assert run.exit_code == 0, str(run)
     assert "[classes]" not in run.stderr
     made.assert_migrated()
+
+
+def test_going_back_leaves_the_disks_registered_and_says_so(lab: Lab, trial: StartTrial) -> None:
+    made = trial(replicas=1, origin="by-path")
+    done = made.migrate(*QUICK)
+    assert done.exit_code == 0, str(done)
+    (volume,) = made.volumes().values()
+    handle = volume["spec"]["csi"]["volumeHandle"]
+    back = made.rollback()
+    assert back.exit_code == 0, str(back)
+    assert "the disks stay First Class Disks" in told(back)
+    made.assert_taken_back()
+    (volume,) = made.volumes().values()
+    with disks(lab.facts.vcenter) as datacenter:
+        assert datacenter.path_of(handle) == volume["spec"]["vsphereVolume"]["volumePath"]
 
 
 def test_a_finished_migration_is_taken_back_and_made_again(trial: StartTrial) -> None:

@@ -171,14 +171,16 @@ def uid(made: Trial, kind: str, name: str) -> str:
 # What the tool wrote -------------------------------------------------------------------
 
 
-def mark(made: Trial) -> int:
+def mark(made: Trial, cluster: str = "") -> int:
     """The audit log's length now, for `written_since`."""
-    return len(made.lab.layout.audit_log(made.where).read_text().splitlines())
+    return len(made.lab.layout.audit_log(cluster or made.where).read_text().splitlines())
 
 
-def written_since(made: Trial, line: int) -> list[str]:
-    """What the tool wrote to the cluster since then, its Lease and full syncs apart."""
-    lines = made.lab.layout.audit_log(made.where).read_text().splitlines()[line:]
+def written_since(made: Trial, line: int, cluster: str = "") -> list[str]:
+    """What the tool wrote to a cluster, else the set's, since then: its Lease and full syncs
+    apart.
+    """
+    lines = made.lab.layout.audit_log(cluster or made.where).read_text().splitlines()[line:]
     entries: list[dict[str, Any]] = [json.loads(each) for each in lines]
     return [
         f"{each['verb']} {each['requestURI']}"
