@@ -24,7 +24,7 @@ from tests.lab.adversarykit import (
     uid,
     written_since,
 )
-from tests.lab.interruptkit import QUICK, await_words, begun, bring_to, paused, started
+from tests.lab.interruptkit import QUICK, await_words, begun, bring_to, paused, started, taken_up
 from tests.lab.labkit import Lab, Running, Trial, finish
 from tests.lab.lookkit import asked
 from tests.lab.refusalkit import assert_refusal, told
@@ -171,8 +171,7 @@ def test_neither_end_depends_on_a_copy_of_the_directory(
     with begun(made, *QUICK) as tool, claim_on_its_way_out(lab, made, tool):
         killed(tool)
     [before] = backups(made)
-    with hindrance(made):
-        running = made.take_up(end)
+    with hindrance(made), taken_up(made, end) as running:
         await_words(running, "was not renewed")
         assert backups(made) == [before]
         run = finish(running)
