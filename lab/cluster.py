@@ -45,11 +45,16 @@ VCENTER_DELAYS = {
 
 
 def up(
-    layout: Layout, *, admin_workloads: bool = False, delays: Mapping[str, float] | None = None
+    layout: Layout,
+    *,
+    admin_workloads: bool = False,
+    delays: Mapping[str, float] | None = None,
+    vcenter_version: str = vcenter.VERSION,
 ) -> Facts:
     """Start the lab, or what is missing of it; a half-dead one is stopped first.
 
-    `delays` replace those of PLAYED_DELAYS and VCENTER_DELAYS in a lab that is started.
+    In a lab that is started, `delays` replace those of PLAYED_DELAYS and VCENTER_DELAYS, and
+    vCenter is of that version.
 
     Raises:
         LabError: a part does not build or does not start.
@@ -59,7 +64,7 @@ def up(
         if known is None or not _whole(layout, known):
             if known is not None:
                 _stop(layout, known)
-            known = _start(layout, delays or {})
+            known = _start(layout, delays or {}, vcenter_version)
         if admin_workloads and "admin" not in known.workloads:
             _Starter(layout, known, build.binaries(known.version)).workloads("admin")
         return known
@@ -126,12 +131,12 @@ def _stop(layout: Layout, known: Facts) -> None:
     layout.facts.unlink(missing_ok=True)
 
 
-def _start(layout: Layout, delays: Mapping[str, float]) -> Facts:
+def _start(layout: Layout, delays: Mapping[str, float], vcenter_version: str) -> Facts:
     begun = time.monotonic()
     built = build.binaries(build.version())
     _clear(layout)
     layout.evidence.mkdir()
-    known = Facts(build.version())
+    known = Facts(build.version(), vcenter={"version": vcenter_version})
     starter = _Starter(layout, known, built, delays)
     try:
         starter.everything()
@@ -201,8 +206,8 @@ class _Starter:
         authority.server("server")
         authority.server("service-accounts")
         print_ = pki.thumbprint(self.keys.serving.certificate)
-        port = self.known.ports["vcenter"]
-        self.known.vcenter = vcenter.facts(port, str(authority.ca), print_)
+        port, version = self.known.ports["vcenter"], self.known.vcenter["version"]
+        self.known.vcenter = vcenter.facts(port, str(authority.ca), print_, version)
         for identity, (user, group) in pki.IDENTITIES.items():
             pair = authority.client(identity, user, group)
             for cluster in CLUSTERS:

@@ -28,7 +28,7 @@ class Facts:
     Attributes:
         version: Kubernetes' version, without `v`.
         ports: by part, see PORT_NAMES.
-        vcenter: url, host, port, ca, thumbprint, and user and password of
+        vcenter: url, host, port, ca, thumbprint, version, and user and password of
             administrator and driver.
         parts: the processes, in the order of their start.
         workloads: the clusters that can run pods.

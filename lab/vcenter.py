@@ -21,6 +21,9 @@ FOLDER, DATACENTER = "Production", "DC0"
 DATACENTER_PATH = f"/{FOLDER}/{DATACENTER}"
 DATASTORES = ("vsanDatastore", "LUN 7 (fast)")
 ADMINISTRATOR, DRIVER = "administrator@vsphere.local", "csi@vsphere.local"
+# Since 8.0.3 CNS protects each disk that it registers from its VM's deletion (vsphere-csi-driver
+# pull request 2723). Before, nobody does but who registers the disk.
+VERSION, LAST_WITHOUT_PROTECTION = "8.0.3", "8.0.2"
 ZONES = ("zone-a", "zone-b", "zone-c")
 REGION = "region-1"
 
@@ -60,7 +63,7 @@ def password() -> str:
     return f'{secrets.token_urlsafe(12)} #;"\\='
 
 
-def facts(port: int, ca: str, thumbprint: str) -> dict[str, Any]:
+def facts(port: int, ca: str, thumbprint: str, version: str) -> dict[str, Any]:
     """What clients of this vCenter need to know."""
     return {
         "url": f"https://127.0.0.1:{port}/sdk",
@@ -68,6 +71,7 @@ def facts(port: int, ca: str, thumbprint: str) -> dict[str, Any]:
         "port": port,
         "ca": ca,
         "thumbprint": thumbprint,
+        "version": version,
         "datacenter": DATACENTER_PATH,
         "datastores": list(DATASTORES),
         "user": ADMINISTRATOR,
@@ -85,8 +89,8 @@ def config(layout: Layout, known: Facts, serving: Pair, delays: dict[str, float]
         "certificate": str(serving.certificate),
         "key": str(serving.key),
         "state": str(layout.vcenter),
-        "api_version": "8.0.3.0",
-        "version": "8.0.3",
+        "api_version": f"{vcenter['version']}.0",
+        "version": vcenter["version"],
         "users": [
             {"name": ADMINISTRATOR, "password": vcenter["password"], "role": "Admin"},
             {
@@ -150,16 +154,29 @@ class Disks:
                 return manager.RetrieveVStorageObject(known, datastore)
         raise KeyError(f"no First Class Disk {disk_id}")
 
+    def protect(self, paths: Collection[str]) -> None:
+        """Let the First Class Disks of these VMDKs outlive the VM that holds them."""
+        for datastore, found in self._disks(paths):
+            manager = self._content.vStorageObjectManager
+            manager.SetVStorageObjectControlFlags(found.config.id, datastore, ["keepAfterDeleteVm"])
+
     def destroy(self, paths: Collection[str]) -> None:
         """Take the First Class Disks of these VMDKs away, bytes and all, but for those in use."""
+        manager = self._content.vStorageObjectManager
+        for datastore, found in self._disks(paths):
+            with contextlib.suppress(vim.fault.NotFound, vim.fault.InvalidState):
+                self._wait(manager.DeleteVStorageObject_Task(found.config.id, datastore))
+
+    def _disks(self, paths: Collection[str]) -> Iterator[tuple[Any, Any]]:
+        """The First Class Disks of these VMDKs, each with its datastore."""
         manager = self._content.vStorageObjectManager
         for datastore in self._datacenter.datastore:
             for known in manager.ListVStorageObject(datastore):
                 # Another one may have gone since they were listed.
-                with contextlib.suppress(vim.fault.NotFound, vim.fault.InvalidState):
+                with contextlib.suppress(vim.fault.NotFound):
                     found = manager.RetrieveVStorageObject(known, datastore)
                     if found.config.backing.filePath in paths:
-                        self._wait(manager.DeleteVStorageObject_Task(known, datastore))
+                        yield datastore, found
 
     def _make_folder(self, path: str) -> None:
         try:

@@ -17,6 +17,7 @@ from lab import cluster
 from lab.layout import Layout
 from lab.manifests import Workload
 from lab.situation import situation
+from lab.vcenter import LAST_WITHOUT_PROTECTION
 
 # The kit asserts too; pytest shows what failed only in modules that it has rewritten.
 pytest.register_assert_rewrite(
@@ -74,11 +75,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of this process's own (of several workers each has one); stopped at its end,
-    its logs stay in pytest's folder.
+    its logs stay in pytest's folder. Its vCenter protects no disk that the tool does not.
     """
     layout = Layout(tmp_path_factory.mktemp("lab"))
     try:
-        yield Lab(layout, cluster.up(layout))
+        yield Lab(layout, cluster.up(layout, vcenter_version=LAST_WITHOUT_PROTECTION))
     finally:
         cluster.down(layout)
 

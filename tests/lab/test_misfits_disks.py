@@ -70,14 +70,16 @@ def healthy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reto
         with Retold(lab, workload, "user", folder / "work") as made:
             made.proxy = proxy
             made.configuration = proxy.configuration(folder / "csi-vsphere.conf")
+            with vcenter.disks(lab.facts.vcenter) as datacenter:
+                datacenter.protect([path_of(made, claim) for claim in workload.claim_names])
             yield made
             made.assert_untouched()
     finally:
         proxy.hang_up()
 
 
-def path_of(made: Trial) -> str:
-    return str(made.volumes()[CLAIM]["spec"]["vsphereVolume"]["volumePath"])
+def path_of(made: Trial, claim: str = CLAIM) -> str:
+    return str(made.volumes()[claim]["spec"]["vsphereVolume"]["volumePath"])
 
 
 def descriptor_of(made: Trial) -> Path:

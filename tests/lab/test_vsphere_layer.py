@@ -131,8 +131,8 @@ def calls(lab: Lab, method: str) -> list[dict[str, Any]]:
 
 def test_the_datacenters_path_has_its_folder(session: Session) -> None:
     assert [each.path for each in inventory.datacenters(session)] == ["/Production/DC0"]
-    assert session.about.version == "8.0.3"
-    assert session.about.api_version == "8.0.3.0"
+    assert session.about.version == "8.0.2"
+    assert session.about.api_version == "8.0.2.0"
 
 
 def test_every_node_is_found_by_the_uuid_that_kubernetes_knows(lab: Lab, session: Session) -> None:
