@@ -61,11 +61,10 @@ def _prepare(layout: Layout, client: Cluster, known: Facts) -> None:
 def tool_options(kubeconfig: Path, work: Workload, *, cluster_name: str = "") -> list[str]:
     """The options that both of the tool's commands take."""
     named = ["--cluster-name", cluster_name] if cluster_name else []
-    csi_class = work.storage_class.replace("standard", "standard-rwo")
     return [
         *("--kubeconfig", str(kubeconfig), *named),
         *("--sts-name", work.name, "--sts-namespace", work.namespace),
-        *("--intree-storageclass", work.storage_class, "--csi-storageclass", csi_class),
+        *("--intree-storageclass", work.storage_class, "--csi-storageclass", work.csi_class),
     ]
 
 

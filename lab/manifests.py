@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -33,6 +33,9 @@ class Workload:
         beside: what is created before the set, in place of its Service and budget.
         volume_labels: of the volumes, by the ordinal of their replica.
         volume_affinity: nodeAffinity of the volumes, likewise.
+        extra_labels: of the set, its pods, claims and volumes, beside those that select them.
+        annotations: of the same.
+        mount_options: of the volumes.
     """
 
     namespace: str
@@ -54,6 +57,9 @@ class Workload:
     beside: tuple[Object, ...] = ()
     volume_labels: Callable[[int], dict[str, str]] | None = None
     volume_affinity: Callable[[int], Object] | None = None
+    extra_labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    mount_options: tuple[str, ...] = ()
 
     @classmethod
     def from_manifest(
@@ -85,6 +91,11 @@ class Workload:
         return [f"{claim}-{pod}" for pod in self.pod_names for claim in self.claims]
 
     @property
+    def csi_class(self) -> str:
+        """The StorageClass that it is migrated to."""
+        return self.storage_class.replace("standard", "standard-rwo")
+
+    @property
     def labels(self) -> dict[str, str]:
         """Of the pods, and therefore of the claims."""
         if self.manifest:
@@ -108,7 +119,7 @@ def statefulset(workload: Workload) -> Object:
         }
     ]
     template = {
-        "metadata": {"labels": workload.labels},
+        "metadata": _extra(workload, workload.labels),
         "spec": {"terminationGracePeriodSeconds": 10, "containers": containers, **workload.pod},
     }
     spec: Object = {
@@ -118,7 +129,10 @@ def statefulset(workload: Workload) -> Object:
         "selector": {"matchLabels": workload.labels},
         "template": template,
         "volumeClaimTemplates": [
-            {"metadata": {"name": claim}, "spec": _simple_claim_spec(workload, number)}
+            {
+                "metadata": {"name": claim, **_extra(workload)},
+                "spec": _simple_claim_spec(workload, number),
+            }
             for number, claim in enumerate(workload.claims)
         ],
     }
@@ -162,9 +176,8 @@ def volume(workload: Workload, claim: str) -> Object:
     if workload.origin == "by-path":
         annotations["lab/attached-by-path"] = "true"
     file = f"{workload.folder}/kubernetes-dynamic-pvc-{uid}.vmdk"
-    metadata: Object = {"name": f"pvc-{uid}", "annotations": annotations}
-    if workload.volume_labels:
-        metadata["labels"] = workload.volume_labels(_ordinal(claim))
+    labels = workload.volume_labels(_ordinal(claim)) if workload.volume_labels else {}
+    metadata = {"name": f"pvc-{uid}", **_extra(workload, labels, annotations)}
     affinity = workload.volume_affinity(_ordinal(claim)) if workload.volume_affinity else {}
     return {
         "apiVersion": "v1",
@@ -180,6 +193,7 @@ def volume(workload: Workload, claim: str) -> Object:
             "volumeMode": wanted.get("volumeMode", "Filesystem"),
             "vsphereVolume": {"volumePath": f"[{workload.datastore}] {file}", "fsType": "ext4"},
             **({"nodeAffinity": affinity} if affinity else {}),
+            **({"mountOptions": list(workload.mount_options)} if workload.mount_options else {}),
         },
     }
 
@@ -219,6 +233,19 @@ def claim_template(workload: Workload, claim: str) -> Object:
     return next(own, templates[0])
 
 
+def _extra(
+    workload: Workload,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
+    """Labels and annotations of an object's own, and those that all have; if there are any."""
+    both = {
+        "labels": {**(labels or {}), **workload.extra_labels},
+        "annotations": {**(annotations or {}), **workload.annotations},
+    }
+    return {field: given for field, given in both.items() if given}
+
+
 def _ordinal(claim: str) -> int:
     return int(claim.rpartition("-")[2])
 
@@ -233,5 +260,6 @@ def _simple_claim_spec(workload: Workload, number: int) -> Object:
 
 
 def _object(version: str, kind: str, workload: Workload, name: str, spec: Object) -> Object:
-    metadata = {"name": name, "namespace": workload.namespace, "labels": workload.labels}
+    own = {"name": name, "namespace": workload.namespace}
+    metadata = {**own, **_extra(workload, workload.labels)}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
