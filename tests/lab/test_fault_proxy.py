@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ from lab.client import ApiError, Cluster, Object, suppress_not_found
 from lab.waiting import until
 from tests.lab.labkit import Lab
 from tests.torture import faultproxy
+from tests.torture import meter as meters
 from tests.torture.case import Strike
 from tests.torture.fault import Fault
 from tests.torture.faultproxy import Interposed, interposed
@@ -49,9 +51,13 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def create_struck(between: Interposed, fault: Fault) -> Object:
-    """Create the Lease as the first write, struck."""
+def create_struck(
+    between: Interposed, fault: Fault, by: subprocess.Popen[bytes] | None = None
+) -> Object:
+    """Create the Lease as the first write, struck, as if that process did."""
     between.meter = Meter(Strike(kind="w", number=1, fault=fault))
+    if by:
+        between.meter.aim(by)
     return Cluster(between.kubeconfig).create(LEASE)
 
 
@@ -115,14 +121,38 @@ def test_only_the_one_request_is_struck(lab: Lab, between: Interposed) -> None:
 def test_a_kill_comes_at_its_moment(
     lab: Lab, between: Interposed, victim: subprocess.Popen[bytes], fault: str, seen: str
 ) -> None:
-    between.aim(victim.pid)
     try:
-        answered = bool(create_struck(between, Fault(fault)))
+        answered = bool(create_struck(between, Fault(fault), victim))
     except urllib3.exceptions.ProtocolError:
         answered = False
     assert victim.wait(60) == -signal.SIGKILL
     assert is_there(lab) == ("object" in seen)
     assert answered == ("answer" in seen)
+
+
+def test_a_kill_that_comes_late_does_not_strike_the_next_run(
+    between: Interposed, victim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faultproxy, "_ANSWERED_SECONDS", 1.0)
+    next_one = subprocess.Popen(["sleep", "60"])
+    try:
+        assert create_struck(between, Fault.KILL_ANSWERED, victim)
+        between.meter = Meter()
+        between.meter.aim(next_one)
+        assert victim.wait(60) == -signal.SIGKILL
+        assert next_one.poll() is None
+    finally:
+        next_one.kill()
+        next_one.wait()
+
+
+def test_where_no_run_was_started_a_kill_strikes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Least of all the group of processes that the torture itself belongs to."""
+    monkeypatch.setattr(meters, "START_SECONDS", 0)
+    struck: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *told: struck.append(told))
+    Meter().kill()
+    assert struck == []
 
 
 @pytest.mark.parametrize("fault", ["delay", "late"])
@@ -144,8 +174,8 @@ def test_what_a_dead_run_sent_is_handed_on_when_it_is_let_go(
 ) -> None:
     client = Cluster(between.kubeconfig)
     client.create(LEASE)
-    between.measure(Meter(Strike(kind="w", number=1, fault=Fault.KILL_LATE)))
-    between.aim(victim.pid)
+    between.meter = Meter(Strike(kind="w", number=1, fault=Fault.KILL_LATE))
+    between.meter.aim(victim)
     with pytest.raises(urllib3.exceptions.ProtocolError):
         client.delete("Lease", NAME, "default")
     assert victim.wait(60) == -signal.SIGKILL
@@ -168,8 +198,8 @@ def test_a_watch_is_answered_when_it_begins(
 ) -> None:
     """There may never be an event that could tell of its answer."""
     with interposed(lab, tmp_path, identity="admin") as between:
-        between.aim(victim.pid)
         between.meter = Meter(Strike(kind="v", number=1, fault=Fault.KILL_ANSWERED))
+        between.meter.aim(victim)
         events = Cluster(between.kubeconfig).watch("Lease", "nobody-has-this", seconds=3)
         assert list(events) == []
         assert victim.poll() == -signal.SIGKILL

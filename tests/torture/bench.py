@@ -73,10 +73,9 @@ class Patient:
 
     def run(self, stage: Stage) -> StageRun:
         """Run the tool to its end, struck as the stage says."""
-        meter = Meter(stage.strike)
-        self.bench.between.measure(meter)
+        meter = self.bench.between.meter = Meter(stage.strike)
         running = Running(self._command_line(stage), None)
-        self.bench.between.aim(running.process.pid)
+        meter.aim(running.process)
         return StageRun(stage, finish(running, RUN_SECONDS), meter)
 
     def begin_elsewhere(self) -> None:

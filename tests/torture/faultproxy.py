@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import urllib3
@@ -37,13 +35,11 @@ class Interposed:
         kubeconfig: leads to the user cluster, as one of pki.IDENTITIES.
         vcenter: as in the lab's facts, but with the proxy's port.
         vcenter_config: the same for the tool.
-        meter: of the run that is on.
+        meter: of the run that is on, or yet to be started.
     """
 
     def __init__(self, lab: Lab, folder: Path, identity: str) -> None:
         self.meter = Meter()
-        self._pid = 0
-        self._started = threading.Event()
         self._held: list[Callable[[], object]] = []
         own = lab.layout.kubeconfig("user", identity)
         self._kubernetes = _FaultProxy(self, lab.layout.pki, _user_cluster(own), of_kubernetes)
@@ -56,22 +52,6 @@ class Interposed:
         self.vcenter_config = folder / "csi-vsphere.conf"
         self.vcenter = {**lab.facts.vcenter, "port": self._vcenter.port}
         self.vcenter_config.write_text(driver_config(self.vcenter))
-
-    def measure(self, meter: Meter) -> None:
-        """Count from here on for another run, whose process is yet to be started."""
-        self.meter, self._pid = meter, 0
-        self._started.clear()
-
-    def aim(self, pid: int) -> None:
-        """Tell whom a kill is for."""
-        self._pid = pid
-        self._started.set()
-
-    def kill(self) -> None:
-        """End the tool without a word."""
-        self._started.wait(10)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
 
     def hold(self, request: Callable[[], object]) -> None:
         """Keep a request that nobody waits for any more."""
@@ -118,23 +98,25 @@ class _FaultProxy(Proxy):
 
     def answer(self, request: Request) -> Answer:
         signature = self._signature(request)
-        fault = self._both.meter.count(signature)
+        # By the time of a kill, the next run may have one of its own.
+        meter = self._both.meter
+        fault = meter.count(signature)
         if fault is None:
             return self._pass(request, signature)
         in_its_place = answer_in_place_of(fault, signature)
-        return in_its_place or self._struck(request, signature, fault)
+        return in_its_place or self._struck(request, signature, fault, meter)
 
     def _pass(self, request: Request, signature: Signature) -> Answer:
         return self.upstream.send(request, stream=signature.is_watch)
 
-    def _struck(self, request: Request, signature: Signature, fault: Fault) -> Answer:
+    def _struck(self, request: Request, signature: Signature, fault: Fault, meter: Meter) -> Answer:
         match fault:
             case Fault.KILL_BEFORE:
-                self._both.kill()
+                meter.kill()
                 raise Cut
             case Fault.KILL_LATE:
                 self._both.hold(lambda: self._pass(request, signature))
-                self._both.kill()
+                meter.kill()
                 raise Cut
             case Fault.CUT_BEFORE:
                 raise Cut
@@ -145,19 +127,20 @@ class _FaultProxy(Proxy):
         answer = self._pass(request, signature)
         match fault:
             case Fault.KILL_FORWARDED:
-                self._both.kill()
+                meter.kill()
                 raise Cut
             case Fault.KILL_ANSWERED:
-                return answer.followed_by(self._kill_soon)
+                return answer.followed_by(partial(_kill_soon, meter))
             case Fault.CUT_APPLIED:
                 raise Cut
             case Fault.DELAY:
                 time.sleep(DELAY_SECONDS)
         return answer
 
-    def _kill_soon(self) -> None:
-        time.sleep(_ANSWERED_SECONDS)
-        self._both.kill()
+
+def _kill_soon(meter: Meter) -> None:
+    time.sleep(_ANSWERED_SECONDS)
+    meter.kill()
 
 
 class _VCenter(_FaultProxy):
