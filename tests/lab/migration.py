@@ -9,63 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.client import Cluster, Object
 from lab.manifests import Workload
 from lab.vcenter import disks
 from lab.waiting import until
 from tests.lab.labkit import Lab, ToolRun, Trial
 from tests.lab.witness import ADDED, DELETED, THERE, Change, Witness
-
-KINDS = (
-    "ConfigMap",
-    "ControllerRevision",
-    "Lease",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodDisruptionBudget",
-    "Role",
-    "RoleBinding",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "StatefulSet",
-)
-
-Objects = dict[str, Object]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The objects of a namespace and its volumes, by kind and name."""
-
-    by_kind: dict[str, Objects]
-
-    @classmethod
-    def of(cls, cluster: Cluster, namespace: str) -> World:
-        found = {kind: cluster.list(kind, namespace) for kind in KINDS}
-        found["PersistentVolume"] = [
-            one
-            for one in cluster.list("PersistentVolume")
-            if one["spec"].get("claimRef", {}).get("namespace") == namespace
-        ]
-        volumes = {one["metadata"]["name"] for one in found["PersistentVolume"]}
-        found["VolumeAttachment"] = [
-            one
-            for one in cluster.list("VolumeAttachment")
-            if one["spec"]["source"].get("persistentVolumeName") in volumes
-        ]
-        return cls({kind: _by_name(items) for kind, items in found.items()})
-
-    def __getitem__(self, kind: str) -> Objects:
-        return self.by_kind[kind]
-
-    def names(self, kind: str) -> set[str]:
-        return set(self.by_kind[kind])
-
-    def volume_of(self, claim: str) -> Object:
-        """The PersistentVolume that a claim is bound to."""
-        name = self["PersistentVolumeClaim"][claim]["spec"]["volumeName"]
-        return self["PersistentVolume"][name]
+from tests.lab.world import World, attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +77,7 @@ class Migration:
             side: [
                 one
                 for one in changes
-                if one.item["spec"]["source"].get("persistentVolumeName") == volume
-                and one.type in (THERE, ADDED, DELETED)
+                if attached(one.item) == volume and one.type in (THERE, ADDED, DELETED)
             ]
             for side, volume in volumes.items()
         }
@@ -163,10 +111,6 @@ def migrate(trial: Trial, *extra: str, window: str = "replica") -> Migration:
         assert run.exit_code == 0, run
         # A set that came back at the very end has no status yet.
         until("all counted", trial.available)
-        after = World.of(trial.cluster, namespace)
+        after = World.of(trial.cluster, namespace, before.names("PersistentVolume"))
     calls = audit.read_text().splitlines()[heard:]
     return Migration(trial, window, run, before, after, witness, calls)
-
-
-def _by_name(items: list[Object]) -> Objects:
-    return {item["metadata"]["name"]: item for item in items}

@@ -10,7 +10,7 @@ import pytest
 from lab.waiting import until
 from tests.conftest import StartTrial
 from tests.lab.labkit import ToolRun, Trial
-from tests.lab.migration import World
+from tests.lab.world import World
 
 BLOCKED = 3
 WRITES = (

@@ -17,7 +17,8 @@ from lab.client import ApiError, Object
 from lab.manifests import Workload
 from tests.lab.by_hand import Readme
 from tests.lab.labkit import Lab, Trial
-from tests.lab.migration import KINDS, Migration, World, migrate
+from tests.lab.migration import Migration, migrate
+from tests.lab.world import KINDS, World
 
 BACKED_UP = {
     "StatefulSet": "statefulsets",

@@ -13,6 +13,7 @@ from tests.torture.case import Case, Stage
 from tests.torture.endstate import State
 from tests.torture.matrix import Traffic
 from tests.torture.signature import Signature
+from tests.torture.soundness import lost, misplaced
 
 # The slowest thing that follows a pod's start: the driver's own finalizers and records.
 _QUIET_SECONDS = 1.5
@@ -52,9 +53,11 @@ def learn(bench: Bench, scenario: str) -> Baseline:
     with bench.trial(case) as patient:
         original = _quiet(patient)
         ended = patient.run(Stage("all"))
-        if ended.exit_code != DONE or patient.trial.report().problems():
-            raise Unsound(f"{case}: {ended.account()}\n{patient.trial.report().problems()}")
         migrated = _quiet(patient)
+        wrong = [*patient.trial.report().problems(), *patient.world().marks()]
+        wrong += [*misplaced(migrated), *lost(original, migrated)]
+        if ended.exit_code != DONE or wrong:
+            raise Unsound("\n".join([f"{case}: {ended.account()}", *wrong]))
     of = ended.meter.of
     traffic = Traffic(of("w"), len(of("r")), len(of("v")), len(of("c")))
     return Baseline(scenario, traffic, Ends(original, migrated))

@@ -16,7 +16,8 @@ from lab.demo import tool, tool_options
 from lab.vcenter import disks
 from lab.waiting import until
 from tests.lab.labkit import Lab, Running, Trial, finish
-from tests.lab.migration import World
+from tests.lab.world import World
+from tests.torture import vcenter
 from tests.torture.case import Case, Stage
 from tests.torture.endstate import HELD, State, holders_of, state_of
 from tests.torture.faultproxy import Interposed
@@ -56,12 +57,15 @@ class Patient:
     def __init__(self, bench: Bench, scenario: Scenario, trial: Trial) -> None:
         self.bench, self.scenario, self.trial = bench, scenario, trial
         self.paths: dict[str, str] = {}
+        self.volumes: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
         self.trial.__enter__()
+        volumes = self.trial.volumes()
+        self.volumes = frozenset(one["metadata"]["name"] for one in volumes.values())
         self.paths = {
             claim: volume["spec"]["vsphereVolume"]["volumePath"]
-            for claim, volume in self.trial.volumes().items()
+            for claim, volume in volumes.items()
         }
         return self
 
@@ -89,8 +93,15 @@ class Patient:
         self.bench.between.let_go()
 
     def world(self) -> World:
-        """What is there now."""
-        return World.of(self.bench.cluster, self.trial.workload.namespace)
+        """What is there now, in vCenter too."""
+        cluster, paths = self.bench.cluster, set(self.paths.values())
+        found = World.of(cluster, self.trial.workload.namespace, self.volumes).by_kind
+        records = cluster.list("CnsVSphereVolumeMigration")
+        own = {
+            one["metadata"]["name"]: one for one in records if one["spec"]["volumepath"] in paths
+        }
+        of_the_driver = {"CnsVSphereVolumeMigration": own}
+        return World(found | of_the_driver | vcenter.objects(self.bench.lab.layout, paths))
 
     def standing(self) -> dict[str, str]:
         """The uids of the set, its claims and volumes, without those on their way out."""
@@ -102,15 +113,9 @@ class Patient:
         }
 
     def state(self) -> State:
-        """What is there now, comparable with other namespaces; the driver's records included."""
+        """What is there now, comparable with other namespaces."""
         world, namespace = self.world(), self.trial.workload.namespace
-        state = state_of(world, self.paths, namespace) | holders_of(world, self.paths, namespace)
-        claims = {path: claim for claim, path in self.paths.items()}
-        for record in self.bench.cluster.list("CnsVSphereVolumeMigration"):
-            claim = claims.get(record["spec"]["volumepath"])
-            if claim:
-                state[f"CnsVSphereVolumeMigration vmdk-of-{claim}"] = {}
-        return state
+        return state_of(world, self.paths, namespace) | holders_of(world, self.paths, namespace)
 
     def _command_line(self, stage: Stage) -> list[str]:
         where = ["--working-directory", str(self.trial.directory)]

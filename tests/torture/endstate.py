@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from lab.client import Object
-from tests.lab.migration import World
+from tests.lab.world import World, attached
 
 State = dict[str, Object]
 
@@ -41,9 +41,11 @@ _LEFT_OUT = (
 # Kinds that only Kubernetes itself makes in a fresh namespace.
 _NOT_THE_TOOLS = {("ConfigMap", "kube-root-ca.crt")}
 _UNORDERED = {"conditions": "type", "volumes": "name", "ownerReferences": "name"}
-MARK = "csi-migration"
 HELD = ("StatefulSet", "PersistentVolumeClaim", "PersistentVolume")
 _HOLDERS = "holders of "
+_MAKERS = ("python-urllib3 Update", "statefulset-csi-migration-tool Update")
+KEPT = "keepAfterDeleteVm"
+_FIRST_DISK = "FirstClassDisk fcd-of-"
 
 
 def state_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
@@ -71,9 +73,18 @@ def holders_of(world: World, paths: Mapping[str, str], namespace: str) -> State:
     }
 
 
-def without_holders(state: State) -> State:
-    """The objects alone."""
-    return {name: item for name, item in state.items() if not name.startswith(_HOLDERS)}
+def taken_back(original: State, found: State) -> list[str]:
+    """The difference, but for what no rollback takes back: that a VMDK has become a First Class
+    Disk, and one that outlives its VM; and which of their two makers holds the fields of claims
+    and volumes, the lab or, of those that came back, the tool.
+    """
+    made = {name for name in found.keys() - original.keys() if name.startswith(_FIRST_DISK)}
+    left = {
+        name: _no_more_protected(item, original.get(name, {}))
+        for name, item in found.items()
+        if name not in made
+    }
+    return difference(*map(_of_either_maker, (original, left)))
 
 
 def of_replica(state: State, pod: str) -> State:
@@ -95,14 +106,30 @@ def difference(expected: State, found: State) -> list[str]:
     return missing + extra + changed
 
 
-def marks(world: World) -> list[str]:
-    """Objects that still tell of the tool, in their names or metadata."""
-    return [
-        f"{kind} {name} still bears {MARK}"
-        for kind, items in world.by_kind.items()
-        for name, item in items.items()
-        if MARK in name or MARK in json.dumps(_own_words(item))
-    ]
+def _of_either_maker(state: State) -> State:
+    return {
+        name: _as_one(item) if name.startswith(f"{_HOLDERS}PersistentVolume") else item
+        for name, item in state.items()
+    }
+
+
+def _as_one(held: Object) -> Object:
+    """A claim's or volume's holders, with the lab and the tool taken for one."""
+    by_others = {holder: fields for holder, fields in held.items() if holder not in _MAKERS}
+    by_makers = {field for holder in _MAKERS for field in held.get(holder, ())}
+    return {**by_others, "its makers": sorted(by_makers)}
+
+
+def _no_more_protected(item: Object, before: Object) -> Object:
+    """As if it had been left unprotected, if it was."""
+    if _unprotected(before):
+        return {**item, "spec": {**item["spec"], KEPT: False}}
+    return item
+
+
+def _unprotected(item: Object) -> bool:
+    spec = item.get("spec")
+    return isinstance(spec, dict) and spec.get(KEPT) is False
 
 
 def _held(item: Object) -> Object:
@@ -117,18 +144,15 @@ def _leaves(fields: Object, path: str = "") -> Iterable[str]:
     """`f:spec/f:replicas` for each field.
 
     A touch sets an annotation and takes it off again. Whether that leaves the empty map
-    with its holder, and a dot for who made it, is a matter of time.
+    with its holder, and a dot for who made it, is a matter of time. What is of no effect has
+    no holder either.
     """
-    below_it = {name: below for name, below in fields.items() if name != "."}
+    passed_over = {".", *(f"f:{name}" for name in _LEFT_OUT)}
+    below_it = {name: below for name, below in fields.items() if name not in passed_over}
     if not below_it and not path.endswith("f:annotations"):
         yield path
     for name, below in below_it.items():
         yield from _leaves(below, f"{path}/{name}" if path else name)
-
-
-def _own_words(item: Object) -> list[Any]:
-    metadata = item["metadata"]
-    return [metadata.get(field) for field in ("annotations", "labels", "finalizers")]
 
 
 def _changes(expected: Object, found: Object) -> Iterable[str]:
@@ -138,32 +162,43 @@ def _changes(expected: Object, found: Object) -> Iterable[str]:
 
 
 def _names(world: World, paths: Mapping[str, str], namespace: str) -> dict[str, str]:
-    """What each generated name becomes."""
+    """What each generated name becomes; a First Class Disk is called after its VMDK's claim."""
     names = {path: f"vmdk-of-{claim}" for claim, path in paths.items()}
+    for known, disk in world.by_kind.get("FirstClassDisk", {}).items():
+        claim = names[disk["spec"]["filePath"]].removeprefix("vmdk-of-")
+        names[known] = _unused(f"fcd-of-{claim}", names)
     for name, volume in world["PersistentVolume"].items():
-        claim = volume["spec"]["claimRef"]["name"]
-        names[name] = _unused(f"pv-of-{claim}", names)
-        if "csi" in volume["spec"]:
-            names[volume["spec"]["csi"]["volumeHandle"]] = f"fcd-of-{claim}"
+        names[name] = _unused(_name_of(volume, names), names)
     for name, attachment in world["VolumeAttachment"].items():
-        volume = attachment["spec"]["source"]["persistentVolumeName"]
-        names[name] = _unused(f"attachment-of-{names.get(volume, volume)}", names)
+        of = attached(attachment)
+        names[name] = _unused(f"attachment-of-{names.get(of, of)}", names)
     names[namespace] = "NAMESPACE"
     return names | _uids(world, names)
 
 
+def _name_of(volume: Object, names: Mapping[str, str]) -> str:
+    spec = volume["spec"]
+    if "claimRef" in spec:
+        return f"pv-of-{spec['claimRef']['name']}"
+    disk = spec["csi"]["volumeHandle"] if "csi" in spec else spec["vsphereVolume"]["volumePath"]
+    return f"unclaimed-pv-of-{names.get(disk, disk)}"
+
+
 def _uids(world: World, names: Mapping[str, str]) -> dict[str, str]:
+    """Of Kubernetes' objects; a disk's id is its name."""
     return {
         item["metadata"]["uid"]: f"uid-of-{kind}-{names.get(name, name)}"
         for kind, items in world.by_kind.items()
         for name, item in items.items()
+        if "uid" in item["metadata"]
     }
 
 
 def _unused(name: str, names: Mapping[str, str]) -> str:
-    """So that a second volume of one claim is seen as one too many."""
-    taken = sum(each == name or each.startswith(f"{name}-again") for each in names.values())
-    return f"{name}{'-again' * taken}"
+    """So that a second volume of one claim is seen as one too many, and as its replica's."""
+    while name in names.values():
+        name = f"another-{name}"
+    return name
 
 
 def _normal(item: Object, names: Mapping[str, str]) -> Object:

@@ -24,8 +24,24 @@ class Scenario:
         return Workload(namespace=namespace, **self.fields)
 
 
-_THREE: dict[str, Any] = {"replicas": 3, "claims": ("data", "logs"), "origin": "by-path"}
-_PAIRS: dict[str, Any] = {"replicas": 3, "pod_management": "Parallel", "max_unavailable": 2}
+# What people hang on their objects, which no migration may lose.
+_OWN: dict[str, Any] = {
+    "extra_labels": {"example.com/team": "shop"},
+    "annotations": {"example.com/on-call": "shop@example.com"},
+    "mount_options": ("noatime",),
+}
+_THREE: dict[str, Any] = {
+    "replicas": 3,
+    "claims": ("data", "logs"),
+    "origin": "by-path",
+    **_OWN,
+}
+_PAIRS: dict[str, Any] = {
+    "replicas": 3,
+    "pod_management": "Parallel",
+    "max_unavailable": 2,
+    **_OWN,
+}
 
 # Unless it says otherwise, the old volumes' reclaim policy is Delete.
 SCENARIOS = {

@@ -10,7 +10,6 @@ import pytest
 from lab.inspection import Report
 from lab.timeline import Sample
 from tests.lab.labkit import ToolRun
-from tests.lab.migration import World
 from tests.torture import attempt as attempts
 from tests.torture import bench
 from tests.torture.attempt import Attempt, Ends
@@ -35,6 +34,7 @@ class Scripted:
         self.codes, self.end = codes, state
         self.ran: list[str] = []
         self.says = ""
+        self.writes: list[Signature] = []
         self.stands = [{"StatefulSet web": "1"}]
         self.elsewhere = 0
         self.scenario = SimpleNamespace(at_once=1)
@@ -51,6 +51,7 @@ class Scripted:
         self.ran.append(stage.command)
         code = self.codes.pop(0)
         meter = Meter(stage.strike, WRITE if stage.strike and code != 0 else None)
+        meter.seen += self.writes
         return StageRun(stage, ToolRun(code, "", self.says, 0.1), meter)
 
     def begin_elsewhere(self) -> None:
@@ -64,9 +65,6 @@ class Scripted:
 
     def standing(self) -> dict[str, str]:
         return self.stands.pop(0) if len(self.stands) > 1 else self.stands[0]
-
-    def world(self) -> World:
-        return World({})
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +116,20 @@ def test_what_was_never_struck_is_not_survived() -> None:
     patient = Scripted([0], MIGRATED)
     assert verdict(tried(f"{KILL},resume", patient)) is Verdict.NOT_REACHED
     assert patient.ran == ["all"]
+
+
+@pytest.mark.parametrize("codes", [[1], [5, 1]])
+def test_who_just_fails_does_not_say_that_nothing_was_changed(codes: list[int]) -> None:
+    assert verdict(tried(f"{FAULT[:-7]},resume@w1=503,resume", Scripted(codes, ORIGINAL))) is (
+        Verdict.FAILED
+    )
+
+
+def test_a_traceback_fails_whatever_else_is_right() -> None:
+    patient = Scripted([5, 0], MIGRATED)
+    patient.says = "Traceback (most recent call last):"
+    made = tried(FAULT, patient)
+    assert made.problems == ["all@w1=503: a traceback in its talk"]
 
 
 @pytest.mark.parametrize(("case", "codes"), [(FAULT, [8]), (f"{KILL},resume", [-9, 2])])
@@ -187,9 +199,9 @@ def test_what_was_taken_back_cannot_be_resumed() -> None:
     assert made.problems  # the script never gets there
 
 
-def test_who_holds_the_fields_counts_at_the_end_of_a_migration_only() -> None:
+def test_who_holds_the_fields_counts_at_either_end() -> None:
     held: State = {"holders of StatefulSet web": {"tool Update": ["f:spec"]}}
-    assert verdict(tried(f"{KILL},rollback", Scripted([-9, 0], ORIGINAL | held))) is Verdict.PASSED
+    assert verdict(tried(f"{KILL},rollback", Scripted([-9, 0], ORIGINAL | held))) is Verdict.FAILED
     assert verdict(tried(f"{KILL},resume", Scripted([-9, 0], MIGRATED | held))) is Verdict.FAILED
 
 
@@ -208,6 +220,23 @@ def test_two_replicas_away_at_once_fail() -> None:
     patient.samples.append(Sample(1, frozenset()))
     made = tried(f"{KILL},resume", patient)
     assert made.problems == ["2 replicas were away at the same time"]
+
+
+@pytest.mark.parametrize(
+    ("case", "codes", "deletions", "right"),
+    [
+        (f"{KILL},resume", [-9, 0], 1, True),
+        (f"{KILL},resume", [-9, 0], 2, False),
+        (f"{KILL},rollback,resume", [-9, 0, 0], 1, True),
+    ],
+)
+def test_a_pod_is_replaced_once_for_each_way_that_the_set_takes(
+    case: str, codes: list[int], deletions: int, right: bool
+) -> None:
+    """In this script each run deletes it, and the first one's deletion is struck."""
+    patient = Scripted(codes, MIGRATED)
+    patient.writes = [WRITE] * deletions
+    assert (verdict(tried(case, patient)) is Verdict.PASSED) is right
 
 
 def test_as_many_may_be_away_as_are_swapped_at_once() -> None:

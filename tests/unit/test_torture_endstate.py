@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from lab.client import Object
-from tests.lab.migration import World
-from tests.torture.endstate import State, difference, holders_of, marks, of_replica, state_of
+from tests.lab.world import World
+from tests.torture.endstate import (
+    State,
+    difference,
+    holders_of,
+    of_replica,
+    state_of,
+    taken_back,
+)
 
 PATHS = {"data-web-0": "[ds] kubevols/{0}.vmdk", "data-web-1": "[ds] kubevols/{1}.vmdk"}
 
@@ -44,13 +51,39 @@ class Place:
         volume, claim = f"pvc-{self.ids[ordinal]}-csi", f"data-web-{ordinal}"
         attachment = f"csi-{uuid.uuid4().hex}"
         reference = {"namespace": self.namespace, "name": claim}
-        handle = {"driver": "csi.vsphere.vmware.com", "volumeHandle": str(uuid.uuid4())}
+        disk = self.register(claim)
+        handle = {"driver": "csi.vsphere.vmware.com", "volumeHandle": disk}
         self.add("PersistentVolume", volume, spec={"claimRef": reference, "csi": handle})
         self.add("PersistentVolumeClaim", claim, spec={"volumeName": volume})
         source = {"persistentVolumeName": volume}
         self.add("VolumeAttachment", attachment, spec={"nodeName": "node-1", "source": source})
         pod = self.add("Pod", f"web-{ordinal}", status={"podIP": f"10.200.0.{ordinal}"})
         pod["metadata"]["ownerReferences"] = [{"name": "web", "uid": owner}]
+
+    def register(self, claim: str) -> str:
+        """Make the claim's VMDK a First Class Disk and a volume of CNS; its id."""
+        disk = str(uuid.uuid4())
+        known = {"filePath": self.paths[claim], "keepAfterDeleteVm": True}
+        for kind, spec in (("FirstClassDisk", known), ("CnsVolume", {})):
+            self.objects.setdefault(kind, {})[disk] = {"metadata": {"name": disk}, "spec": spec}
+        return disk
+
+    def disk(self, claim: str) -> Object:
+        """What is known of the claim's disk."""
+        found = self.objects["FirstClassDisk"].values()
+        spec: Object = next(
+            each["spec"] for each in found if each["spec"]["filePath"] == self.paths[claim]
+        )
+        return spec
+
+    def volume(self, claim: str) -> Object:
+        """The claim's PersistentVolume."""
+        volume: Object = next(
+            each
+            for each in self.objects["PersistentVolume"].values()
+            if each["spec"]["claimRef"]["name"] == claim
+        )
+        return volume
 
     def _object(self, kind: str, name: str, **fields: Any) -> Object:
         metadata = {"name": name, "namespace": self.namespace, "uid": str(uuid.uuid4())}
@@ -102,7 +135,7 @@ def test_a_second_volume_of_a_claim_is_one_too_many(one: Place, other: Place) ->
     reference = {"namespace": other.namespace, "name": "data-web-0"}
     other.add("PersistentVolume", "pvc-old", spec={"claimRef": reference})
     found = difference(one.state(), other.state())
-    assert "left behind or unexpected: PersistentVolume pv-of-data-web-0-again" in found
+    assert "left behind or unexpected: PersistentVolume another-pv-of-data-web-0" in found
 
 
 def test_a_claim_on_the_disk_of_another_differs(one: Place, other: Place) -> None:
@@ -157,6 +190,18 @@ def test_who_holds_which_field_is_compared_without_the_times(one: Place, other: 
     ]
 
 
+def test_what_came_back_is_held_by_the_lab_or_the_tool_and_the_set_as_before() -> None:
+    def held(kind: str, holder: str, field: str = "f:spec") -> State:
+        return {f"holders of {kind} x": {f"{holder} Update": [field]}}
+
+    lab, tool = "python-urllib3", "statefulset-csi-migration-tool"
+    for kind, right in (("PersistentVolume", True), ("StatefulSet", False)):
+        assert (taken_back(held(kind, lab), held(kind, tool)) == []) is right
+    claim = "PersistentVolumeClaim"
+    assert taken_back(held(claim, lab), held(claim, "kubectl")) != []
+    assert taken_back(held(claim, lab), held(claim, tool, "f:status")) != []
+
+
 def test_the_map_that_a_touch_leaves_empty_has_no_holder(one: Place, other: Place) -> None:
     touched: Object = {"f:metadata": {"f:annotations": {".": {}}}}
     for place, left in ((one, {}), (other, touched)):
@@ -171,13 +216,68 @@ def test_what_belongs_to_a_replica_is_known_by_its_pod(one: Place) -> None:
         "PersistentVolumeClaim data-web-1",
         "PersistentVolume pv-of-data-web-1",
         "VolumeAttachment attachment-of-pv-of-data-web-1",
+        "FirstClassDisk fcd-of-data-web-1",
+        "CnsVolume fcd-of-data-web-1",
     }
+    reference = {"namespace": one.namespace, "name": "data-web-1"}
+    one.add("PersistentVolume", "pvc-old", spec={"claimRef": reference})
+    assert "PersistentVolume another-pv-of-data-web-1" in of_replica(one.state(), "web-1")
 
 
 def test_marks_of_the_tool_are_found(one: Place) -> None:
-    assert marks(one.world()) == []
+    assert one.world().marks() == []
     one.add("ConfigMap", "csi-migration-web-1")
     one.objects["PersistentVolumeClaim"]["data-web-0"]["metadata"]["annotations"] = {
         "csi-migration/touched": "true"
     }
-    assert len(marks(one.world())) == 2
+    assert len(one.world().marks()) == 2
+
+
+def test_a_volume_on_the_first_class_disk_of_another_differs(one: Place, other: Place) -> None:
+    first, second = (other.volume(claim)["spec"]["csi"] for claim in PATHS)
+    handles = first["volumeHandle"], second["volumeHandle"]
+    second["volumeHandle"], first["volumeHandle"] = handles
+    found = difference(one.state(), other.state())
+    assert "PersistentVolume pv-of-data-web-0: +    volumeHandle: fcd-of-data-web-1" in found
+
+
+def test_a_second_first_class_disk_of_a_vmdk_is_one_too_many(one: Place, other: Place) -> None:
+    other.register("data-web-0")
+    extra = "FirstClassDisk another-fcd-of-data-web-0"
+    assert f"left behind or unexpected: {extra}" in difference(one.state(), other.state())
+    assert f"left behind or unexpected: {extra}" in taken_back(one.state(), other.state())
+
+
+def test_a_disk_that_goes_with_its_vm_differs(one: Place, other: Place) -> None:
+    other.disk("data-web-0")["keepAfterDeleteVm"] = False
+    for judge in (difference, taken_back):
+        assert judge(one.state(), other.state()) == [
+            "FirstClassDisk fcd-of-data-web-0: -  keepAfterDeleteVm: true",
+            "FirstClassDisk fcd-of-data-web-0: +  keepAfterDeleteVm: false",
+        ]
+
+
+def test_no_rollback_takes_back_a_first_class_disk_or_its_protection(
+    one: Place, other: Place
+) -> None:
+    one.disk("data-web-0")["keepAfterDeleteVm"] = False
+    assert taken_back(one.state(), other.state()) == []
+    bare = {name: item for name, item in one.state().items() if "FirstClassDisk" not in name}
+    assert taken_back(bare, other.state()) == []
+    assert len(taken_back(other.state(), bare)) == len(PATHS)
+
+
+def test_a_registration_that_stayed_or_is_missing_is_told(one: Place, other: Place) -> None:
+    registered = other.objects["CnsVolume"]
+    del registered[next(iter(registered))]
+    name = "CnsVolume fcd-of-data-web-0"
+    assert difference(one.state(), other.state()) == [f"missing: {name}"]
+    assert taken_back(other.state(), one.state()) == [f"left behind or unexpected: {name}"]
+
+
+def test_a_volume_that_names_no_claim_is_called_after_its_disk(one: Place, other: Place) -> None:
+    del other.volume("data-web-1")["spec"]["claimRef"]
+    found = difference(one.state(), other.state())
+    assert "missing: PersistentVolume pv-of-data-web-1" in found
+    extra = "PersistentVolume unclaimed-pv-of-fcd-of-data-web-1"
+    assert f"left behind or unexpected: {extra}" in found
