@@ -50,12 +50,14 @@ class Torture:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options, self.folder = options, folder
         beside = Path(f"{options.json}.progress") if options.json else folder / "progress"
-        self.ledger = Ledger(beside, ledger.tool())
+        self.ledger = Ledger(beside, ledger.tool(), ledger.judge())
 
     def run(self) -> int:
         """Try the cases that are asked for, a lab after the other."""
         print(
-            f"commit {ledger.commit()}, tool {ledger.tool()}, seed {self.options.seed}", flush=True
+            f"commit {ledger.commit()}, tool {ledger.tool()}, judge {ledger.judge()}, "
+            f"seed {self.options.seed}",
+            flush=True,
         )
         labs = count(1)
         if self._missing():
@@ -110,8 +112,7 @@ class Torture:
             print(f"scenario {scenario}: {len(self._matrix(scenario))} cases in all", flush=True)
 
     def _tell(self, outcome: Outcome) -> None:
-        self.ledger.add(outcome)
-        print(outcome.line(), flush=True)
+        print(self.ledger.add(outcome).line(), flush=True)
 
     def _report(self) -> int:
         found = [self.ledger.outcomes[str(each)] for each in self._cases()]

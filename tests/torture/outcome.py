@@ -69,6 +69,7 @@ class Outcome:
         stages: `StageRun.facts` of each run.
         seconds: of the whole case, with making the StatefulSet and clearing up.
         account: of a failed case, what each run said and wrote.
+        failed_at_first: the problems of an earlier try that failed.
     """
 
     case: str
@@ -78,6 +79,7 @@ class Outcome:
     stages: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     account: list[str] = field(default_factory=list)
+    failed_at_first: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -88,7 +90,8 @@ class Outcome:
         struck = " + ".join(stage["struck"] for stage in self.stages if stage["struck"])
         codes = ",".join(str(stage["exit_code"]) for stage in self.stages)
         head = f"{self.verdict:11} {self.seconds:5.1f} s  {self.case}  [{struck}] exit {codes}"
-        return "\n".join([head, *(f"    {problem}" for problem in self.problems)])
+        before = [f"failed at first: {problem}" for problem in self.failed_at_first]
+        return "\n".join([head, *(f"    {each}" for each in (*self.problems, *before))])
 
 
 def verdict_of(case: Case, done: list[StageRun], problems: list[str], *, untried: bool) -> Verdict:

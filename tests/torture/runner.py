@@ -126,7 +126,7 @@ def attempt(bench: Bench, case: Case, base: Baseline) -> Outcome:
             tried = Attempt(patient, case, base.ends)
             tried.everything()
     except Exception as error:  # noqa: BLE001 - one broken case must not end thousands
-        problems = [f"the harness failed: {error!r}", *traceback.format_exc().splitlines()[-6:]]
+        problems = [f"the harness failed: {error!r}", *traceback.format_exc().splitlines()]
     return _outcome(case, tried, problems, time.monotonic() - begun)
 
 
