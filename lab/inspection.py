@@ -105,6 +105,11 @@ class Inspection:
         self._marks = {name: _size(layout.evidence / f"{name}.log") for name in _EVENT_LOGS}
         self._calls = _size(layout.vcenter / "calls.jsonl")
 
+    @property
+    def claims(self) -> list[str]:
+        """The names of the claims that were there when it began."""
+        return list(self._old)
+
     def report(self) -> Report:
         """Read every disk of the set, and what the lab has noted since the beginning."""
         claims = self._claims()

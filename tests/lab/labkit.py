@@ -27,6 +27,7 @@ from lab.objects import USER_CLUSTER
 from lab.timeline import Observer, away, quorum_lost
 from lab.waiting import until
 from lab.watches import Restart
+from tests.lab.world import World
 
 API_SERVER = "kube-apiserver-"
 
@@ -201,36 +202,50 @@ class Trial:
         until(f"{replicas} replicas available", self.available)
 
     def assert_migrated(self) -> Report:
-        """Every claim on a CSI volume with its own bytes, every replica Ready, nothing lost."""
+        """Every claim on a CSI volume with its own bytes, every replica Ready, nothing lost,
+        nothing left behind.
+        """
+        self.assert_on_csi()
         report = self.report()
-        assert report.problems() == []
-        assert [one.claim for one in report.claims if not one.moved] == []
         assert [one.claim for one in report.claims if not one.records_before] == []
         until("records on every new volume", self._chains_cross)
-        assert self.ready()
         return self.report()
 
     def assert_on_csi(self) -> None:
-        """Every claim on a CSI volume, however often it went there and back; nothing lost."""
+        """Every claim on a CSI volume, however often it went there and back; nothing lost,
+        nothing left behind.
+        """
         report = self.report()
         assert report.problems() == []
         assert [one.claim for one in report.claims if not one.moved] == []
         assert self.ready()
+        self._assert_settled(self.workload.csi_class)
 
     def assert_taken_back(self) -> None:
         """Every claim on an in-tree volume of the name and disk that it began with, and the
         set as it began, every replica Ready, nothing lost, nothing left behind.
         """
         self.assert_untouched()
-        templates = self.statefulset()["spec"]["volumeClaimTemplates"]
-        assert {one["spec"]["storageClassName"] for one in templates} == {
-            self.workload.storage_class
-        }
         volumes = self.volumes().values()
         assert [one for one in volumes if "vsphereVolume" not in one["spec"]] == []
-        policies = {one["spec"]["persistentVolumeReclaimPolicy"] for one in volumes}
-        assert policies == {self.workload.reclaim_policy}
-        assert self.cluster.list("Lease", self.workload.namespace) == []
+        self._assert_settled(self.workload.storage_class)
+
+    def _assert_settled(self, storage_class: str) -> None:
+        """The set on that class, each volume with the reclaim policy that it began with, and
+        nothing that tells of a migration: no Lease, second backup or annotation.
+        """
+        templates = self.statefulset()["spec"]["volumeClaimTemplates"]
+        assert {one["spec"]["storageClassName"] for one in templates} == {storage_class}
+        assert self._reclaim_policies() == {self.workload.reclaim_policy}
+        assert World.of(self.cluster, self.workload.namespace).marks() == []
+
+    def _reclaim_policies(self) -> set[str]:
+        """Of the volumes that the set began with; one of a later replica is of its class."""
+        volumes = self.volumes()
+        return {
+            volumes[claim]["spec"]["persistentVolumeReclaimPolicy"]
+            for claim in self.inspection.claims
+        }
 
     def assert_untouched(self) -> None:
         """Every claim on the volume that it began with, every replica Ready, nothing lost."""

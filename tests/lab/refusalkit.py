@@ -14,7 +14,14 @@ from tests.lab.labkit import Lab, ToolRun, Trial
 
 Footprint = dict[tuple[str, str], Object]
 
-_NAMESPACED = ("StatefulSet", "ControllerRevision", "Pod", "PersistentVolumeClaim", "Lease")
+_NAMESPACED = (
+    "StatefulSet",
+    "ControllerRevision",
+    "Pod",
+    "PersistentVolumeClaim",
+    "Lease",
+    "ConfigMap",
+)
 
 
 def footprint(cluster: Cluster, namespace: str) -> Footprint:
