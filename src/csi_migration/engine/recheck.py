@@ -108,7 +108,7 @@ class Recheck:
         nodes = {pod["spec"].get("nodeName", "") for pod in snapshot.pods.values()} - {""}
         return replace(
             self._around().onto(snapshot),
-            namespace_pods=tuple(client.list_again(resources.PODS, namespace)),
+            namespace_pods=tuple(client.list(resources.PODS, namespace)),
             nodes=by_name(client.find(resources.NODES, node) for node in nodes),
             csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),
             attachments=attachments_of(
