@@ -47,9 +47,6 @@ class MemoryCluster:
         found = copy.deepcopy(stored)
         return [item for item in found if wanted <= labels_of(item).items()]
 
-    def list_again(self, resource: Resource, namespace: str | None = None) -> Any:
-        return self.list(resource, namespace)
-
     def create(
         self,
         resource: Resource,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from csi_migration.kube.bodies import access_review, delete_options, encode, selectors
 from csi_migration.kube.errors import NotFound
-from csi_migration.kube.kept_list import KeptList
 from csi_migration.kube.listing import Keep, list_all
 from csi_migration.kube.transport import Request, Transport
 from csi_migration.kube.watch import Event, Watch
@@ -61,7 +60,6 @@ class Client:
         self._transport = Transport(
             connection, user_agent=_user_agent(), read_timeout=request_timeout
         )
-        self._kept: dict[str, KeptList] = {}
 
     @property
     def server(self) -> str:
@@ -134,20 +132,6 @@ class Client:
         request = Request("GET", resource.path(namespace), selectors(labels, fields))
         items, _ = list_all(self._transport, request, keep)
         return items
-
-    def list_again(self, resource: Resource, namespace: str | None = None) -> Manifests:
-        """What `list` says, for a collection that is asked for again and again.
-
-        A large one is listed once; after that only its changes are asked for, at the same
-        number of calls however large it is. Items are without managedFields, and not to be
-        changed.
-
-        Args:
-            resource: the kind.
-            namespace: None for a kind without.
-        """
-        path = resource.path(namespace)
-        return self._kept.setdefault(path, KeptList(self._transport, path)).items()
 
     def create(
         self,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from csi_migration.kube.transport import Request, Transport
 
-_BOOKMARK = "BOOKMARK"
 _PAUSE = 1.0  # seconds from request to request when a server ends watches at once
 
 
@@ -55,10 +54,6 @@ class Watch:
             Gone: the server no longer knows the version; list again.
             KubernetesError: a request failed. A watch that was cut is resumed.
         """
-        return (event for event in self.events_and_bookmarks() if event.type != _BOOKMARK)
-
-    def events_and_bookmarks(self) -> Iterator[Event]:
-        """The same with BOOKMARK events, which tell that all up to their version was sent."""
         while (start := time.monotonic()) < self.deadline:
             before = self.version
             yield from self._one_request(self.deadline - start)
@@ -72,7 +67,8 @@ class Watch:
                 status = message["object"]
                 raise self.transport.refused(self.request, int(status.get("code", 500)), status)
             self.version = message["object"]["metadata"]["resourceVersion"]
-            yield Event(message["type"], message["object"])
+            if message["type"] != "BOOKMARK":
+                yield Event(message["type"], message["object"])
             if time.monotonic() >= self.deadline:
                 return
 
