@@ -40,8 +40,14 @@ class MemoryCluster:
         return json.dumps(self.get(resource, name, namespace)).encode()
 
     def list(
-        self, resource: Resource, _namespace: str | None = None, *, labels: str = ""
+        self,
+        resource: Resource,
+        _namespace: str | None = None,
+        *,
+        labels: str = "",
+        at_once: bool = False,
     ) -> list[Raw]:
+        del at_once
         wanted = {tuple(label.split("=")) for label in labels.split(",") if label}
         stored = [item for (plural, _), item in self.objects.items() if plural == resource.plural]
         found = copy.deepcopy(stored)

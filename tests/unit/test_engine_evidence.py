@@ -36,11 +36,16 @@ class Cluster(MemoryCluster):
     denied = ""
 
     def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        at_once: bool = False,
     ) -> list[Raw]:
         if resource.plural == self.denied:
             raise Forbidden("no", status=403)
-        return super().list(resource, namespace, labels=labels)
+        return super().list(resource, namespace, labels=labels, at_once=at_once)
 
 
 def device(vm: str, path: str) -> Attachment:

@@ -188,6 +188,12 @@ def test_list_whose_token_expired_starts_again_in_one_page(
     assert server.received[-1].query == {}
 
 
+def test_a_list_at_once_is_one_call_whatever_is_there(server: ApiServer, client: Client) -> None:
+    server.answers = [page([f"a{number}" for number in range(PAGE + 1)])]
+    assert len(client.list(VOLUMES, at_once=True)) == PAGE + 1
+    assert [request.query for request in server.received] == [{}]
+
+
 def test_of_every_page_only_what_is_wanted_is_kept(server: ApiServer, client: Client) -> None:
     server.answers = [page(["a", "b"], "t1"), page(["c"])]
     kept = client.list(PODS, keep=lambda item: {"kept": item["name"]})

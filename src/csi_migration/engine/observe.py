@@ -288,7 +288,7 @@ class Observer:
     def _volume_attachments(self) -> Iterator[str]:
         volumes = {v for c in self._replica.claims for v in (c.old_volume, c.new_volume)}
         self.facts.attachment = None
-        for attachment in self._systems.client.list(resources.VOLUME_ATTACHMENTS):
+        for attachment in self._systems.client.list(resources.VOLUME_ATTACHMENTS, at_once=True):
             spec = attachment["spec"]
             if spec["source"].get("persistentVolumeName") in volumes:
                 self._nodes.add(spec["nodeName"])

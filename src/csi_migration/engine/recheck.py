@@ -113,7 +113,7 @@ class Recheck:
             csi_nodes=by_name(client.find(resources.CSI_NODES, node) for node in nodes),
             attachments=attachments_of(
                 # All: one to another node is just what must not be missed.
-                client.list(resources.VOLUME_ATTACHMENTS),
+                client.list(resources.VOLUME_ATTACHMENTS, at_once=True),
                 snapshot.volumes,
             ),
         )

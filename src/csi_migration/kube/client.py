@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from csi_migration.kube.bodies import access_review, delete_options, encode, selectors
 from csi_migration.kube.errors import NotFound
-from csi_migration.kube.listing import Keep, list_all
+from csi_migration.kube.listing import Keep, list_all, list_at_once
 from csi_migration.kube.transport import Request, Transport
 from csi_migration.kube.watch import Event, Watch
 
@@ -117,6 +117,7 @@ class Client:
         labels: str = "",
         fields: str = "",
         keep: Keep | None = None,
+        at_once: bool = False,
     ) -> Manifests:
         """The objects of a namespace, or of all, as they were at one moment.
 
@@ -128,9 +129,11 @@ class Client:
             labels: a label selector.
             fields: a field selector.
             keep: what of each object to keep, when thousands of whole ones are too many.
+            at_once: all in one call instead of page by page, one round trip after the other.
         """
         request = Request("GET", resource.path(namespace), selectors(labels, fields))
-        items, _ = list_all(self._transport, request, keep)
+        list_them = list_at_once if at_once else list_all
+        items, _ = list_them(self._transport, request, keep)
         return items
 
     def create(

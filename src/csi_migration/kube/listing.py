@@ -32,7 +32,18 @@ def list_all(
         return _pages(transport, by_page, keep)
     except Gone:
         # Between two pages the server forgot the version; a single page has no such gap.
-        return _pages(transport, request, keep)
+        return list_at_once(transport, request, keep)
+
+
+def list_at_once(
+    transport: Transport, request: Request, keep: Keep | None = None
+) -> tuple[list[dict[str, Any]], str]:
+    """The same in a single call, however many there are: for what is small and waited for.
+
+    Raises:
+        KubernetesError: it could not be read.
+    """
+    return _pages(transport, request, keep)
 
 
 def _pages(
