@@ -6,7 +6,8 @@ from tests.mutations.guards import WITHOUT_A_GUARD
 from tests.mutations.mutation import Mutation
 
 _DECISION = "tests/unit/test_decide_next_step.py tests/unit/test_decide_both_ways.py"
-_SAFETY = "tests/lab/test_safety.py"
+# On the way back a tool that is broken so may not end by itself.
+_SAFETY = "tests/lab/test_safety.py -k there"
 
 
 MUTATIONS = (

@@ -17,6 +17,7 @@ from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import Conflict, Resource, resources
 from csi_migration.model.errors import NeedsPerson
+from csi_migration.model.objects import uid_of
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import Act, Action
 from tests.unit import snapshots
@@ -46,13 +47,13 @@ def cluster_of_the_set() -> Cluster:
     return cluster
 
 
-def actor_on(cluster: Cluster, directory: WorkingDirectory) -> Actor:
+def actor_on(cluster: Cluster, directory: WorkingDirectory, made: set[str] | None = None) -> Actor:
     plan = plan_of(snapshots.healthy())
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan,
         directory=directory,
-        known_sets=set(),
+        made=set() if made is None else made,
         goes_back=False,
         patiently=lambda _, look: look(),
         tell=lambda _: None,
@@ -115,6 +116,13 @@ def test_the_set_stays_while_a_claim_of_any_replica_is_missing(
     with pytest.raises(NeedsPerson, match="data-web-0"):
         actor.perform(OPEN, SEEN)
     assert cluster.find(resources.STATEFULSETS, "web") is not None
+
+
+def test_what_is_made_is_known_by_its_uid_from_then_on(directory: WorkingDirectory) -> None:
+    """The server's record of who wrote it may be lost before the run is over."""
+    cluster, made = cluster_of_the_set(), set[str]()
+    answer = actor_on(cluster, directory, made).perform(Act(Action.CREATE_POD), SEEN)
+    assert made == {answer["uid"]} == {uid_of(cluster.get(resources.PODS, "web-1"))}
 
 
 # The last looks before a deletion ---------------------------------------------------

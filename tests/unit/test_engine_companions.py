@@ -45,7 +45,7 @@ def run_with(*ready: bool, goes_back: bool, open_intents: tuple[Intent, ...] = (
         plan=plan_of(snapshots.healthy()),
         directory=SimpleNamespace(journal=journal),
         goes_back=goes_back,
-        known_sets=set(),
+        made=set(),
         in_hand=set(),
         patiently=lambda _, look: look(),
         waiter=lambda *_: SimpleNamespace(pause=pause),

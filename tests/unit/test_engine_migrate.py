@@ -36,7 +36,7 @@ def run_on(*, is_taken_up: bool) -> Run:
         only=(),
         options=Options(),
         directory=SimpleNamespace(path=Path("migration"), journal=journal),
-        known_sets=set(),
+        made=set(),
         in_hand=set(),
         at_once=1,
         window=Window.REPLICA,

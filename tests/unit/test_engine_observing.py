@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from csi_migration.kube import resources
 from csi_migration.model.disk import Disk, DiskFile
 from csi_migration.model.objects import FIELD_MANAGER, Raw
 from csi_migration.model.plan import MigrationPlan
+from csi_migration.model.seen import Presence
 from csi_migration.model.step import Look, LookAt
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
@@ -37,13 +39,16 @@ class Disks:
         self.asked.append(disk_id)
 
 
-def observing(cluster: MemoryCluster, disks: Disks) -> Observer:
-    """Of web-0, whose disk was no FCD when the migration was planned."""
+def observing(
+    cluster: MemoryCluster, disks: Disks, *, disk_id: str = "", made: Collection[str] = ()
+) -> Observer:
+    """Of web-0, whose disk was no FCD when the migration was planned, or had this id."""
     plan = plan_of(snapshots.healthy())
     first = next(each for each in plan.replicas if each.pod == "web-0")
-    claims = tuple(replace(claim, disk_id="") for claim in first.claims)
+    claims = tuple(replace(claim, disk_id=disk_id) for claim in first.claims)
     systems: Any = SimpleNamespace(client=cluster, disks=disks)
-    return Observer(cast(Systems, systems), plan, replace(first, claims=claims))
+    again = replace(first, claims=claims)
+    return Observer(cast(Systems, systems), plan, again, made=made)
 
 
 def csi_volume(plan: MigrationPlan, manager: str) -> Raw:
@@ -76,6 +81,42 @@ def test_nobody_elses_volume_tells_the_id() -> None:
     observer.observe()
     observer.look(AT_DISK)
     assert disks.asked == ["[ds] kubevols/disk-0.vmdk"]
+
+
+# What shows that this migration made an object ------------------------------------------
+
+VOLUME_UID = "uid-new"
+
+
+def cluster_without_a_record() -> MemoryCluster:
+    """Somebody stripped managedFields, or ten other managers merged the tool's away."""
+    cluster = cluster_with_volume("somebody")
+    plan = plan_of(snapshots.healthy())
+    first = next(each for each in plan.replicas if each.pod == "web-0")
+    volume = cluster.get(resources.VOLUMES, first.claims[0].new_volume)
+    cluster.put(resources.VOLUMES, changed(volume, "metadata/uid", VOLUME_UID))
+    claim = changed(first.claims[0].new_claim_manifest, "metadata/uid", "uid-claim")
+    cluster.put(resources.CLAIMS, claim)
+    return cluster
+
+
+def test_what_lost_its_record_of_who_wrote_it_is_known_by_the_journal() -> None:
+    cluster = cluster_without_a_record()
+    seen = observing(cluster, Disks(), made={VOLUME_UID, "uid-claim"}).observe().claims[CLAIM]
+    assert (seen.claim.presence, seen.new_volume.presence) == (Presence.NEW, Presence.NEW)
+
+    seen = observing(cluster, Disks()).observe().claims[CLAIM]
+    assert (seen.claim.presence, seen.new_volume.presence) == (Presence.FOREIGN, Presence.FOREIGN)
+
+
+def test_a_volume_of_a_disk_that_was_registered_anew_since_the_plan_is_known_too() -> None:
+    """Its id is that of the volume then, and where it lies is looked at by it."""
+    disks = Disks()
+    cluster = cluster_without_a_record()
+    observer = observing(cluster, disks, disk_id="fcd-of-the-plan", made={VOLUME_UID, "uid-claim"})
+    assert observer.observe().claims[CLAIM].new_volume.presence is Presence.NEW
+    observer.look(AT_DISK)
+    assert disks.asked == ["fcd-9"]
 
 
 def test_who_holds_a_disk_is_asked_anew_once_its_id_is_known() -> None:

@@ -42,6 +42,7 @@ def run_on(cluster: MemoryCluster, told: list[Event], policy: str = "Delete") ->
         reclaim_policy=policy,
     )
     fake = SimpleNamespace(
+        made=set(),
         systems=SimpleNamespace(client=cluster),
         plan=SimpleNamespace(namespace="shop", replicas=[SimpleNamespace(claims=[planned])]),
         directory=SimpleNamespace(journal=Journal()),

@@ -11,7 +11,7 @@ from csi_migration.decide.plan import plan_of
 from csi_migration.engine.companions import missing_claims, settled_set, vanished
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.todays_set import go_by_todays_set, save_todays_set
-from csi_migration.engine.whole_set import known_sets_in
+from csi_migration.engine.whole_set import made_in
 from csi_migration.journal.record import Intent, ObjectRef, Record, RunEnded, RunStarted, Saved
 from csi_migration.kube import Resource, resources
 from csi_migration.model.errors import NeedsPerson
@@ -55,7 +55,7 @@ def run_on(cluster: MemoryCluster, *opened: Raw, waits: Any = None) -> tuple[Run
         systems=SimpleNamespace(client=cluster),
         plan=plan_of(snapshots.healthy()),
         options=Options(),
-        known_sets=set(),
+        made=set(),
         directory=Directory(intents(*opened)),
         patiently=lambda _, look: look(),
         waiter=lambda *_: SimpleNamespace(pause=waits),
@@ -173,18 +173,18 @@ def made_by_the_migration(replicas: int = 3) -> Raw:
 
 def test_a_set_that_is_away_is_the_one_of_when_the_rollback_began_if_that_was_later() -> None:
     run, _ = run_on(cluster_of(made_by_the_migration()), snapshots.statefulset())
-    run.known_sets.add(UID)
+    run.made.add(UID)
     save_todays_set(run)
     cluster: Any = run.systems.client
     cluster.objects.pop((resources.STATEFULSETS.plural, "web"))
     go_by_todays_set(run)
     assert run.plan.original["spec"]["replicas"] == 3
-    assert known_sets_in(run.directory.journal.records()) == {UID}
+    assert made_in(run.directory.journal.records()) == {UID}
 
 
 def test_a_set_that_was_taken_away_after_the_rollback_began_is_as_it_was_then() -> None:
     run, _ = run_on(cluster_of(made_by_the_migration()))
-    run.known_sets.add(UID)
+    run.made.add(UID)
     save_todays_set(run)
     directory: Any = run.directory
     directory.records += intents(scaled(4))
@@ -236,13 +236,13 @@ def test_a_set_that_was_made_again_after_the_migration_had_ended_is_todays() -> 
     assert settled_set(run) is not None
     assert any("was made again since the migration" in words for words in told)
     # The next run knows it too, with the set away.
-    assert known_sets_in(run.directory.journal.records()) == {UID}
+    assert made_in(run.directory.journal.records()) == {UID}
 
 
 def test_a_set_that_was_made_again_before_the_migration_had_ended_is_not() -> None:
     run, _ = run_after(5, taken_over_by(made_by_the_migration()))
     save_todays_set(run)
-    assert run.known_sets == set()
+    assert run.made == set()
     with pytest.raises(NeedsPerson, match="created the StatefulSet again"):
         settled_set(run)
 
@@ -265,7 +265,7 @@ def test_a_set_that_does_not_hold_what_was_migrated_is_refused_without_harmful_a
     with pytest.raises(NeedsPerson, match=words) as refused:
         save_todays_set(run)
     assert "cascade" not in refused.value.resolution
-    assert run.known_sets == set()
+    assert run.made == set()
 
 
 def test_a_set_that_was_made_again_smaller_is_told_how_to_scale_it_back() -> None:
@@ -284,6 +284,6 @@ def test_a_set_whose_fields_were_not_given_back_is_not_saved_as_todays() -> None
         made_by_the_migration(), "metadata/managedFields", [entry | {"fieldsV1": fields}]
     )
     run, _ = run_on(cluster_of(owned))
-    run.known_sets.add(UID)
+    run.made.add(UID)
     save_todays_set(run)
     assert run.directory.journal.records() == ()

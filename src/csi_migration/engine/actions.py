@@ -273,7 +273,9 @@ class Actor:
 
     def _create(self, resource: Resource, manifest: Raw) -> dict[str, str]:
         namespace = manifest["metadata"].get("namespace")
-        return _answer(self._systems.client.create(resource, manifest, namespace))
+        created = self._systems.client.create(resource, manifest, namespace)
+        self._run.made.add(uid_of(created))
+        return _answer(created)
 
 
 def _disk(claim: ClaimPlan, seen: ClaimSeen) -> Disk:
@@ -297,7 +299,7 @@ def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str
         )
     manifest = with_claim_templates(set_before, templates_of)
     created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)
-    run.known_sets.add(uid_of(created))
+    run.made.add(uid_of(created))
     _give_back_the_fields(run, set_before, uid_of(created))
     return _answer(created)
 

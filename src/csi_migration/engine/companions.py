@@ -265,19 +265,19 @@ def require_ours(run: Run, statefulset: Raw) -> None:
     Raises:
         NeedsPerson: somebody else made it.
     """
-    if not is_ours(statefulset, run.plan, run.known_sets):
+    if not is_ours(statefulset, run.plan, run.made):
         raise NeedsPerson(
             f"somebody else created the StatefulSet again (uid {uid_of(statefulset)})",
             resolution=remove_the_set(run.plan),
         )
 
 
-def is_ours(statefulset: Raw, plan: MigrationPlan, known_sets: Collection[str]) -> bool:
+def is_ours(statefulset: Raw, plan: MigrationPlan, made: Collection[str]) -> bool:
     """Whether the set is the one that was backed up, or one that this migration made.
 
-    `known_sets` are the uids of those, by the journal.
+    `made` are the uids of those, by the journal.
     """
-    is_known = uid_of(statefulset) in {plan.uid, *known_sets}
+    is_known = uid_of(statefulset) in {plan.uid, *made}
     return is_known or is_made_by_tool(statefulset)
 
 

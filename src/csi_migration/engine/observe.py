@@ -55,7 +55,7 @@ class Observer:
         plan: MigrationPlan,
         replica: ReplicaPlan,
         *,
-        known_sets: Collection[str] = (),
+        made: Collection[str] = (),
         in_hand: Collection[str] = (),
         templates: list[Raw] | None = None,
     ) -> None:
@@ -65,14 +65,14 @@ class Observer:
             systems: where to look.
             plan: the migration.
             replica: the one in hand.
-            known_sets: uids of sets that this migration made, by its journal.
+            made: uids of all that this migration made, by its journal.
             in_hand: pods that are swapped at the same time; it may change.
             templates: the claim templates that the set has to end with.
         """
         self._systems = systems
         self._plan = plan
         self._replica = replica
-        self._known_sets = known_sets
+        self._made = made
         self._in_hand = in_hand
         self._templates = templates
         self._pod_uids = {replica.pod_uid}
@@ -180,8 +180,7 @@ class Observer:
         if uid_of(found) == self._plan.uid:
             presence = Presence.OLD
         else:
-            is_ours = uid_of(found) in self._known_sets or is_made_by_tool(found)
-            presence = Presence.NEW if is_ours else Presence.FOREIGN
+            presence = Presence.NEW if self._is_ours(found) else Presence.FOREIGN
         return SetSeen(
             presence,
             uid_of(found),
@@ -211,7 +210,11 @@ class Observer:
     def _pod_presence(self, found: Raw) -> Presence:
         if uid_of(found) in self._pod_uids or self._is_the_controllers(found):
             return Presence.OLD
-        return Presence.NEW if is_made_by_tool(found) else Presence.FOREIGN
+        return Presence.NEW if self._is_ours(found) else Presence.FOREIGN
+
+    def _is_ours(self, found: Raw) -> bool:
+        """By the server's record of who wrote it, or by the journal's of what was made."""
+        return uid_of(found) in self._made or is_made_by_tool(found)
 
     def _is_the_controllers(self, pod: Raw) -> bool:
         """Whether the set's controller made it, as it does when a pod was replaced
@@ -226,29 +229,43 @@ class Observer:
         new = found[resources.VOLUMES, plan.new_volume]
         is_again = _names_volume(claim, plan.old_volume)
         seen = ClaimSeen(
-            claim=_seen(
+            claim=self._seen(
                 claim,
                 plan.uid,
                 is_again=is_again,
                 names_new=_names_volume(claim, plan.new_volume),
             ),
             bound=_is_bound(claim, old if is_again else new),
-            old_volume=_seen(old, plan.old_volume_uid, is_again=_is_in_tree(old, plan)),
+            old_volume=self._seen(old, plan.old_volume_uid, is_again=_is_in_tree(old, plan)),
             retain=_is_retained(old),
             released=(_is_released(old, claim), _is_released(new, claim)),
-            new_volume=_seen(new, "", names_new=self._is_our_volume(new, plan)),
+            new_volume=self._seen(new, "", names_new=self._is_our_volume(new, plan)),
             new_retain=_is_retained(new),
         )
-        if seen.new_volume.presence is Presence.NEW and new and not self._disk_id(plan):
+        if seen.new_volume.presence is Presence.NEW and new:
             self.facts.disk_ids[plan.name] = new["spec"]["csi"]["volumeHandle"]
         return self._with_facts(plan.name, seen)
 
+    def _seen(
+        self, found: Raw | None, old_uid: str, *, is_again: bool = False, names_new: bool = False
+    ) -> Seen:
+        """Whose object it is; `is_again` tells that it says what the old one said."""
+        if found is None:
+            return Seen(Presence.ABSENT)
+        presence, is_ours = Presence.FOREIGN, self._is_ours(found)
+        if uid_of(found) == old_uid or (is_again and is_ours):
+            presence = Presence.OLD
+        elif names_new and is_ours:
+            presence = Presence.NEW
+        return Seen(presence, uid_of(found), resource_version_of(found), is_terminating(found))
+
     def _is_our_volume(self, volume: Raw | None, plan: ClaimPlan) -> bool:
+        """Of a disk that was registered anew since the plan, only the journal tells the id."""
         if volume is None:
             return False
         handle = (volume["spec"].get("csi") or {}).get("volumeHandle", "")
-        expected = self._disk_id(plan)
-        return bool(handle) and expected in ("", handle)
+        is_known = self._disk_id(plan) in ("", handle) or uid_of(volume) in self._made
+        return bool(handle) and is_known
 
     def _still_owned(self) -> Iterator[str]:
         """Pods, revisions and claims that the garbage collector has not orphaned yet.
@@ -331,20 +348,6 @@ class Observer:
             self.facts.disk_ids[claim.name] = found.id
             self.facts.attached_by = None  # who holds it was asked without its id
         return found
-
-
-def _seen(
-    found: Raw | None, old_uid: str, *, is_again: bool = False, names_new: bool = False
-) -> Seen:
-    """Whose object it is; `is_again` tells that it says what the old one said."""
-    if found is None:
-        return Seen(Presence.ABSENT)
-    presence = Presence.FOREIGN
-    if uid_of(found) == old_uid or (is_again and is_made_by_tool(found)):
-        presence = Presence.OLD
-    elif names_new and is_made_by_tool(found):
-        presence = Presence.NEW
-    return Seen(presence, uid_of(found), resource_version_of(found), is_terminating(found))
 
 
 def _is_in_tree(volume: Raw | None, plan: ClaimPlan) -> bool:

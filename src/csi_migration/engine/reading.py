@@ -15,7 +15,7 @@ from csi_migration.engine.lease import is_at_work, lease_name
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.start import require_cluster
 from csi_migration.engine.systems import Systems
-from csi_migration.engine.whole_set import known_sets_in
+from csi_migration.engine.whole_set import made_in
 from csi_migration.journal.peek import Peek
 from csi_migration.journal.plan_file import PLAN, plan_from
 from csi_migration.journal.record import Done, Failed, Intent, Record, RunEnded, RunStarted
@@ -35,14 +35,14 @@ class Session:
         found: the working directory.
         plan: the migration in it.
         lease: beside the set; None when there is none.
-        known_sets: uids of the sets that this migration made, or that took its place since.
+        made: uids of the sets that this migration made, or that took its place since.
     """
 
     systems: Systems
     found: Peek
     plan: MigrationPlan
     lease: LeaseStatus | None
-    known_sets: frozenset[str]
+    made: frozenset[str]
 
     @property
     def is_at_work(self) -> bool:
@@ -56,7 +56,7 @@ class Session:
 
     def observer(self, replica: ReplicaPlan) -> Observer:
         """Looks at one replica."""
-        return Observer(self.systems, self.plan, replica, known_sets=self.known_sets)
+        return Observer(self.systems, self.plan, replica, made=self.made)
 
 
 def plan_in(found: Peek) -> MigrationPlan:
@@ -77,7 +77,7 @@ def session(systems: Systems, found: Peek, plan: MigrationPlan) -> Session:
         KubernetesError: it could not be read.
     """
     require_cluster(systems, found.identity)
-    known = known_sets_in(found.records)
+    known = made_in(found.records)
     lease = systems.client.find(resources.LEASES, lease_name(plan.statefulset), plan.namespace)
     return Session(
         systems,

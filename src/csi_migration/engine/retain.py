@@ -127,7 +127,8 @@ def _volumes(run: Run, claim: ClaimPlan) -> Iterator[Raw]:
         volume = run.systems.client.find(resources.VOLUMES, name)
         if volume is None:
             continue
-        if uid_of(volume) != claim.old_volume_uid and not is_made_by_tool(volume):
+        is_ours = uid_of(volume) in run.made or is_made_by_tool(volume)
+        if uid_of(volume) != claim.old_volume_uid and not is_ours:
             raise NeedsPerson(
                 f"volume {name} (uid {uid_of(volume)}) was made by somebody else; "
                 f"the one that was backed up had uid {claim.old_volume_uid}"

@@ -206,7 +206,8 @@ class Run:
 
     `direction` is the side that it brings replicas to; `is_taken_up` tells that an
     earlier run began; `only` are the pods that a rollback is about, empty for all;
-    `known_sets` holds the uids of every StatefulSet that this migration made;
+    `made` holds the uids of all that this migration made, by its journal: a server's own
+    record of who wrote an object may be lost;
     `in_hand` the pods that are being swapped, whom nobody misses meanwhile; `at_once`
     is how many these may be.
     """
@@ -221,7 +222,7 @@ class Run:
     direction: Direction = Direction.TO_CSI
     is_taken_up: bool = False
     only: tuple[str, ...] = ()
-    known_sets: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
     in_hand: set[str] = field(default_factory=set)
     at_once: int = 1
     started: float = field(default_factory=time.monotonic)

@@ -43,7 +43,7 @@ def standings(run: Run) -> dict[str, Standing]:
 
 
 def _observer(run: Run, replica: ReplicaPlan) -> Callable[[], Standing]:
-    observer = Observer(run.systems, run.plan, replica, known_sets=run.known_sets)
+    observer = Observer(run.systems, run.plan, replica, made=run.made)
     return lambda: standing_of(replica, observer.observe())
 
 

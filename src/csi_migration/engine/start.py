@@ -26,7 +26,7 @@ from csi_migration.engine.run import TRANSIENT, Options, Run, StopRequest, Tell
 from csi_migration.engine.second_backup import renew_the_second_backup, save_the_second_backup
 from csi_migration.engine.systems import Systems
 from csi_migration.engine.todays_set import save_todays_set
-from csi_migration.engine.whole_set import known_sets
+from csi_migration.engine.whole_set import made_by
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.journal.peek import has_journal
@@ -143,7 +143,7 @@ def taken_up_run(
             held.journal.run_started(tool_version=version(TOOL), arguments=arguments)
             run = Run(systems, plan, options, held, lease, tell, stop, direction)
             run.is_taken_up, run.only = True, pods
-            run.known_sets = known_sets(run)
+            run.made = made_by(run)
             with ending_with(partial(_ended_before_its_first_step, run)):
                 write_readme(plan, held)
                 if run.goes_back:

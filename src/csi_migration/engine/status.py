@@ -142,7 +142,7 @@ def _with_ways_on(status: Status, *, is_done: bool) -> Status:
 def _today(session: Session) -> _Today:
     plan, client = session.plan, session.systems.client
     found = client.find(resources.STATEFULSETS, plan.statefulset, plan.namespace)
-    if found is not None and not is_ours(found, plan, session.known_sets):
+    if found is not None and not is_ours(found, plan, session.made):
         return _Today(session)
     now = found or set_before_its_window(session.found.records, plan, session.found.load)
     try:

@@ -125,7 +125,7 @@ class Swap:
             run.systems,
             run.plan,
             replica,
-            known_sets=run.known_sets,
+            made=run.made,
             in_hand=run.in_hand,
             templates=claim_templates_of(templates_of),
         )

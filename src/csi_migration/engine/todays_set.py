@@ -35,7 +35,7 @@ def go_by_todays_set(run: Run) -> None:
         WaitedTooLong: its controller does not catch up.
     """
     found = _caught_up(run)
-    if found is not None and not is_ours(found, run.plan, run.known_sets):
+    if found is not None and not is_ours(found, run.plan, run.made):
         return
     records = run.directory.journal.records()
     today = found or set_before_its_window(records, run.plan, run.directory.load)
@@ -60,7 +60,7 @@ def save_todays_set(run: Run) -> None:
     found, plan = _find(run), run.plan
     if found is None or not is_given_back(found):
         return
-    if not is_ours(found, plan, run.known_sets):
+    if not is_ours(found, plan, run.made):
         if not follows_an_end(run.directory.journal.records()):
             return
         _take_for_heir(run, found)
@@ -76,7 +76,7 @@ def save_todays_set(run: Run) -> None:
 
 def _take_for_heir(run: Run, found: Raw) -> None:
     require_heir(run.systems.client, run.plan, found)
-    run.known_sets.add(uid_of(found))
+    run.made.add(uid_of(found))
     text = (
         f"the StatefulSet was made again since the migration (uid {uid_of(found)}); its pods and "
         "claims are those that were migrated, so it is taken back as it is today"
@@ -107,7 +107,7 @@ def _caught_up(run: Run) -> Raw | None:
         found = run.patiently("", lambda: _find(run))
         if found is None or _has_caught_up(found):
             return found
-        if not is_ours(found, run.plan, run.known_sets):
+        if not is_ours(found, run.plan, run.made):
             return found
         wait.pause("the StatefulSet's controller has not caught up with its spec")
 

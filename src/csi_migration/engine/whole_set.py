@@ -64,20 +64,16 @@ def _owned_like(before: Raw, found: Raw) -> Raw:
     return found | {"metadata": found["metadata"] | owners}
 
 
-def known_sets(run: Run) -> set[str]:
-    """The uids of the sets that this migration made, as far as its journal tells."""
-    return known_sets_in(run.directory.journal.records())
+def made_by(run: Run) -> set[str]:
+    """The uids of all that this migration made, as far as its journal tells."""
+    return made_in(run.directory.journal.records())
 
 
-def known_sets_in(records: tuple[Record, ...]) -> set[str]:
+def made_in(records: tuple[Record, ...]) -> set[str]:
     """The same from a journal's records."""
-    intents = {r.seq: r for r in records if isinstance(r, Intent)}
-    made = {
-        str(r.result["uid"])
-        for r in records
-        if isinstance(r, Done) and intents[r.intent].action == _CLOSE and "uid" in r.result
-    }
-    marked = {r.object.uid for r in intents.values() if r.action == _GIVE_BACK}
+    made = {str(r.result["uid"]) for r in records if isinstance(r, Done) and "uid" in r.result}
+    intents = (r for r in records if isinstance(r, Intent))
+    marked = {r.object.uid for r in intents if r.action == _GIVE_BACK}
     saved = (_SAVED_SET.fullmatch(r.file) for r in records if isinstance(r, Saved))
     return made | marked | {found[1] for found in saved if found}
 
@@ -95,7 +91,7 @@ def give_back_all_fields(run: Run) -> None:
     if found is None or not is_made_by_tool(found):
         return
     run.guard()
-    run.known_sets.add(uid_of(found))
+    run.made.add(uid_of(found))
     journal = run.directory.journal
     intent = journal.intent(step=_GIVE_BACK, action=_GIVE_BACK, object=_reference(run, found))
     with closing(journal, intent):
