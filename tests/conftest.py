@@ -21,7 +21,10 @@ from lab.vcenter import LAST_WITHOUT_PROTECTION
 
 # The kit asserts too; pytest shows what failed only in modules that it has rewritten.
 pytest.register_assert_rewrite(
-    "tests.lab.labkit", "tests.lab.migration", "tests.lab.every_migration"
+    "tests.lab.labkit",
+    "tests.lab.migration",
+    "tests.lab.every_migration",
+    "tests.lab.readkit",
 )
 
 from tests.lab.labkit import Lab, Trial  # noqa: E402
