@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,13 +11,14 @@ import pytest
 
 from csi_migration.decide.plan import plan_of
 from csi_migration.engine.actions import Actor
+from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.run import Run
 from csi_migration.engine.whole_set import last_set
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.errors import JournalBroken
 from csi_migration.kube import Conflict, Resource, resources
 from csi_migration.model.errors import NeedsPerson
-from csi_migration.model.objects import uid_of
+from csi_migration.model.objects import Raw, uid_of
 from csi_migration.model.seen import ClaimSeen, PodSeen, Presence, ReplicaSeen, Seen, SetSeen
 from csi_migration.model.step import Act, Action
 from tests.unit import snapshots
@@ -47,7 +48,12 @@ def cluster_of_the_set() -> Cluster:
     return cluster
 
 
-def actor_on(cluster: Cluster, directory: WorkingDirectory, made: set[str] | None = None) -> Actor:
+def actor_on(
+    cluster: Cluster,
+    directory: WorkingDirectory,
+    made: set[str] | None = None,
+    guard: Callable[[], None] = lambda: None,
+) -> Actor:
     plan = plan_of(snapshots.healthy())
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
@@ -55,6 +61,7 @@ def actor_on(cluster: Cluster, directory: WorkingDirectory, made: set[str] | Non
         directory=directory,
         made=set() if made is None else made,
         goes_back=False,
+        guard=guard,
         patiently=lambda _, look: look(),
         tell=lambda _: None,
     )
@@ -123,6 +130,28 @@ def test_what_is_made_is_known_by_its_uid_from_then_on(directory: WorkingDirecto
     cluster, made = cluster_of_the_set(), set[str]()
     answer = actor_on(cluster, directory, made).perform(Act(Action.CREATE_POD), SEEN)
     assert made == {answer["uid"]} == {uid_of(cluster.get(resources.PODS, "web-1"))}
+
+
+def test_after_looks_that_took_long_the_lease_is_looked_at_once_more(
+    directory: WorkingDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run may have taken it over meanwhile."""
+    cluster, clock = cluster_of_the_set(), [0.0]
+
+    def guard() -> None:
+        raise LeaseLost("Lease csi-migration-web was taken over")
+
+    def slow(*_: Any, **__: Any) -> list[Raw]:
+        clock[0] += 31
+        return [snapshots.claim(0), snapshots.claim(1)]
+
+    actor = actor_on(cluster, directory, guard=guard)
+    actor.parameters(OPEN)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(cluster, "list", slow)
+    with pytest.raises(LeaseLost):
+        actor.perform(OPEN, SEEN)
+    assert cluster.find(resources.STATEFULSETS, "web") is not None
 
 
 # The last looks before a deletion ---------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ from csi_migration.model.step import Act, Action
 _DISK_NAME_PREFIX = "sts"
 _DISK_NAME_LIMIT = 80
 
+# After looks that took longer, the Lease is looked at once more.
+_GUARDED_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -57,6 +61,7 @@ class Actor:
         self._replica = replica
         self._last_set = last_set
         self._set_before = last_set()
+        self._begun = 0.0
         self.templates_of = templates_of
 
     def target(self, act: Act, seen: ReplicaSeen) -> Target:
@@ -103,7 +108,8 @@ class Actor:
         return {"statefulset": self._set_before}
 
     def perform(self, act: Act, seen: ReplicaSeen) -> dict[str, str]:
-        """Write it; return what the server answered, for the journal."""
+        """Write it, right after `Run.guard`; return what the server answered, for the journal."""
+        self._begun = time.monotonic()
         if act.claim:
             claim = self._replica.claim(act.claim)
             return self._perform_on_claim(act.action, claim, seen.claims[act.claim])
@@ -163,6 +169,7 @@ class Actor:
                 f"{', claim '.join(missing.values())}",
                 resolution=way_out_of_missing(self._run, missing),
             )
+        self._guard_if_late()
         self._systems.client.delete(
             resources.STATEFULSETS,
             self._plan.statefulset,
@@ -257,11 +264,13 @@ class Actor:
     def _delete_pod(self, uid: str) -> dict[str, str]:
         """In whatever version: its kubelet may write its status at any time."""
         client, namespace = self._systems.client, self._plan.namespace
+        self._guard_if_late()
         client.delete(resources.PODS, self._replica.pod, namespace, uid=uid)
         return {}
 
     def _delete(self, resource: Resource, name: str, seen: Seen) -> dict[str, str]:
         """What was looked at, and as it was: `lost_writes` relies on it."""
+        self._guard_if_late()
         self._systems.client.delete(
             resource,
             name,
@@ -270,6 +279,11 @@ class Actor:
             resource_version=seen.resource_version,
         )
         return {}
+
+    def _guard_if_late(self) -> None:
+        """A slow server may have let the Lease expire during the last looks."""
+        if time.monotonic() - self._begun > _GUARDED_SECONDS:
+            self._run.guard()
 
     def _create(self, resource: Resource, manifest: Raw) -> dict[str, str]:
         namespace = manifest["metadata"].get("namespace")
