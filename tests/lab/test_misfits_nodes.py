@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from lab.client import Object
-from lab.objects import CSI_DRIVER
+from lab.objects import CSI_DRIVER, DRIVER_NAMESPACE
 from lab.waiting import until
 from tests.lab.interruptkit import paused
 from tests.lab.labkit import Trial
@@ -28,6 +28,7 @@ NODE, CSI_NODE, ATTACHMENT = "Node", "CSINode", "VolumeAttachment"
 ZONE = "topology.kubernetes.io/zone"
 MIGRATED = "storage.alpha.kubernetes.io/migrated-plugins"
 POD = "web-0"
+FEATURE_STATES = "internal-feature-states.csi.vsphere.vmware.com"
 
 
 def node_of(made: Trial) -> str:
@@ -141,6 +142,19 @@ def all_dedicated(made: Trial) -> Iterator[None]:
             made.cluster.patch(NODE, node, {"spec": {"taints": None}})
 
 
+@contextmanager
+def keeping_volumes(made: Trial) -> Iterator[None]:
+    """The driver does not let go of volumes; the lab's has no such features and no ConfigMap."""
+    metadata = {"name": FEATURE_STATES, "namespace": DRIVER_NAMESPACE}
+    data = {"improved-volume-visibility": "true"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    made.cluster.create(body)
+    try:
+        yield
+    finally:
+        made.cluster.delete("ConfigMap", FEATURE_STATES, DRIVER_NAMESPACE)
+
+
 def attachment_of(made: Trial) -> Object:
     """The VolumeAttachment of the replica's volume."""
     volume = made.volumes()[f"data-{POD}"]["metadata"]["name"]
@@ -224,6 +238,7 @@ MISFITS = [
     ),
     misfit("csi-driver missing", no_csi_driver),
     misfit("csi-driver attachRequired", unattached),
+    misfit("driver-lets-go not", keeping_volumes),
     misfit("topology zone without key", zone_without_key),
     misfit("volume-reach zone of no node", in_zone("zone-z")),
     misfit("volume-reach every node tainted", all_dedicated),

@@ -108,3 +108,10 @@ def webhook(effects: str, **more: Any) -> dict[str, Any]:
 def on_datastore(**state: Any) -> dict[str, DatastoreLook]:
     """The datastore of every disk, in this state."""
     return {"datastore-1": DatastoreLook("ds", **state)}
+
+
+def features(state: str) -> dict[str, Any]:
+    """The driver's feature states, with improved-volume-visibility like this."""
+    name = "internal-feature-states.csi.vsphere.vmware.com"
+    data = {"trigger-csi-fullsync": "true", "improved-volume-visibility": state}
+    return {"vmware-system-csi": {"metadata": snapshots.metadata(name), "data": data}}

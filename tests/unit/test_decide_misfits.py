@@ -34,6 +34,7 @@ from tests.unit.surroundings import (
     WARNING,
     ZONE,
     budget,
+    features,
     on_datastore,
     owner,
     quota,
@@ -123,6 +124,8 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ("driver-everywhere", WARNING, "nodes/node-2", snapshots.node("node-2")),
     ("csi-driver", BLOCKER, "csi_drivers", {}),
     ("csi-driver", ACCEPT, "csi_drivers", None),
+    ("driver-lets-go", BLOCKER, "driver_features", features("true")),
+    ("driver-lets-go", BLOCKER, "driver_features", features("1")),
     ("nodes-ready", BLOCKER, "nodes/node-1/status/conditions", []),
     (
         "nodes-staying",
@@ -203,6 +206,16 @@ def test_a_misfit_is_named_by_its_check_alone_and_weighs_what_it_should(
     assert {f.id for f in found} == {check}
     assert {f.severity for f in found} == {severity}
     assert all(f.resolution for f in found)
+
+
+@pytest.mark.parametrize("state", ["false", "0", "", "yes"])
+def test_a_driver_whose_feature_is_not_on_lets_go(state: str) -> None:
+    assert told(replace(healthy(), driver_features=features(state))) == []
+
+
+def test_a_driver_without_the_feature_lets_go() -> None:
+    bare = {"vmware-system-csi": {"metadata": snapshots.metadata("states")}}
+    assert told(replace(healthy(), driver_features=bare)) == []
 
 
 def test_every_check_has_a_misfit_here_or_beside() -> None:

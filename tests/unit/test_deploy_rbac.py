@@ -13,16 +13,23 @@ from csi_migration.decide.permissions import (
     READING,
     WRITING,
 )
+from csi_migration.model.objects import FEATURE_STATES
 
 _ROLES = Path(__file__).parents[2] / "deploy" / "rbac-user-cluster.yaml"
 
 
-def _granted(role: str, file: Path = _ROLES) -> set[tuple[str, str, str]]:
+def _rules(role: str, file: Path = _ROLES) -> list[dict[str, list[str]]]:
     documents = yaml.safe_load_all(file.read_text())
-    rules = next(d for d in documents if d["metadata"]["name"] == role)["rules"]
+    found: list[dict[str, list[str]]] = next(d for d in documents if d["metadata"]["name"] == role)[
+        "rules"
+    ]
+    return found
+
+
+def _granted(role: str, file: Path = _ROLES) -> set[tuple[str, str, str]]:
     return {
         (verb, group, resource)
-        for rule in rules
+        for rule in _rules(role, file)
         for verb in rule["verbs"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -40,6 +47,15 @@ def test_the_namespaced_role_grants_what_is_asked_for() -> None:
 
 def test_the_cluster_role_grants_what_is_asked_for() -> None:
     assert _granted("statefulset-csi-migration-tool-cluster") == _asked(namespaced=False)
+
+
+def test_the_role_of_the_drivers_namespace_is_for_what_is_read_there_by_name() -> None:
+    rules = _rules("statefulset-csi-migration-tool-vcenter")
+    assert {(*rule["resources"], *rule["resourceNames"], *rule["verbs"]) for rule in rules} == {
+        ("deployments", "vsphere-csi-controller", "get"),
+        ("secrets", "vsphere-config-secret", "get"),
+        ("configmaps", FEATURE_STATES, "get"),
+    }
 
 
 def test_the_inventorys_role_grants_what_it_lists() -> None:

@@ -15,6 +15,7 @@ from csi_migration.kube.resources import CLAIMS
 from csi_migration.model.disk import DiskPath
 from tests.unit import snapshots
 from tests.unit.kube_server import CUT, ApiServer, Received, Reply, status
+from tests.unit.surroundings import features
 
 
 def allowed(*, yes: bool) -> Reply:
@@ -126,3 +127,15 @@ def test_one_kind_that_cannot_be_seen_does_not_hide_what_the_others_hold(
 
     found, unseen = Around(client, "shop").controllers()
     assert (list(found), unseen) == (["replicaset/other"], ("jobs.batch",))
+
+
+def test_the_drivers_features_are_read_where_they_may_be(server: ApiServer, client: Client) -> None:
+    (states,) = features("true").values()
+    server.answers += [allowed(yes=True) for _ in COMPLETING]
+    server.answers += [Reply(403, status(403, "Forbidden")), Reply(404, status(404, "NotFound"))]
+    server.answers += [Reply(200, states)]
+
+    assert Around(client, "shop").driver_features() == {"kube-system": states}
+    assert {r.path.rpartition("/")[2] for r in server.received[len(COMPLETING) :]} == {
+        "internal-feature-states.csi.vsphere.vmware.com"
+    }

@@ -19,6 +19,7 @@ from csi_migration.vsphere.errors import DatastoreNotFound
 from csi_migration.vsphere.inventory import Attachment, Hardware, NodeMachine
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster, Raw
+from tests.unit.surroundings import features
 
 FOUND = snapshots.look(1)
 OPTIONS = Options(intree_class="standard", csi_class="standard-rwo")
@@ -154,6 +155,12 @@ def test_a_record_that_names_another_disk_keeps_the_replica_here(cluster: Cluste
     wrong = {"volumepath": PATH, "volumeid": "fcd-9"}
     cluster.put(resources.VOLUME_MIGRATIONS, {"metadata": {"name": "fcd-1"}, "spec": wrong})
     assert "[disks-catalog]" in " ".join(objections(cluster))
+
+
+def test_a_driver_that_came_to_keep_volumes_keeps_the_replica_here(cluster: Cluster) -> None:
+    (states,) = features("true").values()
+    cluster.put(resources.CONFIG_MAPS, states)
+    assert "[driver-lets-go]" in " ".join(objections(cluster))
 
 
 @pytest.mark.parametrize("replicas", [2, 60])

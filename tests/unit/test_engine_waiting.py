@@ -26,6 +26,11 @@ def test_every_wait_ends_and_names_a_place_to_look_at(wait: Wait) -> None:
     assert way_out_of_wait(PLAN, replica_plan("data"), AwaitIt(wait, "", "data")).endswith(".")
 
 
+def test_a_volume_that_is_never_let_go_may_be_the_drivers_own_doing() -> None:
+    step = AwaitIt(Wait.UNREGISTERED, "", "data")
+    assert "improved-volume-visibility" in way_out_of_wait(PLAN, replica_plan("data"), step)
+
+
 def test_a_claim_that_never_goes_stops_the_run_with_its_name() -> None:
     step = AwaitIt(Wait.CLAIM_GONE, "claim data is going away", "data")
     way_out = way_out_of_wait(PLAN, replica_plan("data"), step)

@@ -18,6 +18,7 @@ from csi_migration.decide.topology import UnknownTopology, csi_node_affinity
 from csi_migration.model.finding import Severity
 from csi_migration.model.objects import (
     CSI_DRIVER,
+    FEATURE_STATES,
     IN_TREE_PROVISIONER,
     Raw,
     annotations_of,
@@ -30,6 +31,9 @@ from csi_migration.model.snapshot import Snapshot
 _BLOCKER = Severity.BLOCKER
 _WARNING = Severity.WARNING
 _MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
+_KEEPS_VOLUMES = "improved-volume-visibility"
+# What the driver takes for true (Go: strconv.ParseBool).
+_ON = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 # Put on nodes that are about to go, by autoscalers and the cloud's own controllers.
 _LEAVING = frozenset(
     {
@@ -188,6 +192,27 @@ def csi_driver(snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(f"csidriver/{CSI_DRIVER}", "it does not exist")
     elif found["spec"].get("attachRequired") is False:
         yield Problem(f"csidriver/{CSI_DRIVER}", "its attachRequired is false")
+
+
+@check(
+    "driver-lets-go",
+    _BLOCKER,
+    "the CSI driver takes a volume out of Cloud Native Storage when its PersistentVolume is gone",
+    looks_at="improved-volume-visibility in the driver's ConfigMap "
+    "internal-feature-states.csi.vsphere.vmware.com, if it is there and can be read",
+    source="vsphere-csi-driver after release-3.8: syncer/metadatasyncer.go:csiPVDeleted",
+    resolution='Set it to "false" there until the migration has ended.',
+)
+def driver_lets_go(snapshot: Snapshot) -> Iterator[Problem]:
+    """With this feature the driver keeps the old volume's entry and only marks it pv_missing. A
+    swap waits until the entry is gone, so a replica would stay away, forwards and back. No
+    release branch of the driver up to 3.8 has the feature.
+    """
+    for namespace, states in snapshot.driver_features.items():
+        state = (states.get("data") or {}).get(_KEEPS_VOLUMES, "")
+        if state in _ON:
+            message = f'{_KEEPS_VOLUMES} is "{state}" in namespace {namespace}'
+            yield Problem(f"configmap/{FEATURE_STATES}", f"{message}: old volumes are never let go")
 
 
 @check(

@@ -22,6 +22,7 @@ AGAIN = frozenset(
         "topology",
         "driver-on-nodes",
         "csi-driver",
+        "driver-lets-go",
         "nodes-ready",
         "attachments",
         "datastores-usable",

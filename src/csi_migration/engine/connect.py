@@ -27,11 +27,12 @@ from csi_migration.vsphere.trust import Trust
 
 _NOT_ALLOWED = "(may not be read)"
 _CONTROLLER = "vsphere-csi-controller"
-_CONTROLLER_NAMESPACES = (
+DRIVER_NAMESPACES = (
     "vmware-system-csi",
     "openshift-cluster-csi-drivers",
     "kube-system",
 )
+"""Where the CSI driver may run."""
 
 
 @contextmanager
@@ -134,7 +135,7 @@ def _config_secret(client: Client) -> Raw:
 
 
 def _controller(client: Client) -> Raw | None:
-    for namespace in _CONTROLLER_NAMESPACES:
+    for namespace in DRIVER_NAMESPACES:
         try:
             found = client.find(resources.DEPLOYMENTS, _CONTROLLER, namespace)
         except Forbidden:

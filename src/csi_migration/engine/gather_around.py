@@ -5,16 +5,18 @@ None of it is needed to migrate; without the right to see it a check can't tell.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from csi_migration.decide.permissions import COMPLETING
 from csi_migration.engine.allowed import refused
 from csi_migration.engine.cluster_backup import refuse_if_there
+from csi_migration.engine.connect import DRIVER_NAMESPACES
 from csi_migration.engine.lease import Lease
-from csi_migration.kube import Client, NotFound, Resource, resources
+from csi_migration.kube import Client, Forbidden, NotFound, Resource, resources
 from csi_migration.model.errors import Locked, NeedsPerson
-from csi_migration.model.objects import Raw, by_name, name_of
+from csi_migration.model.objects import FEATURE_STATES, Raw, by_name, name_of
 from csi_migration.model.snapshot import Request, Snapshot
 
 # No StatefulSets: their controller claims pods of its own set's name only.
@@ -63,6 +65,15 @@ class Around:
         found, unseen = self._of_kinds(_WEBHOOKS)
         return None if unseen else found
 
+    def driver_features(self) -> dict[str, Raw]:
+        """Its feature states by namespace, where they are and can be read."""
+        found: dict[str, Raw] = {}
+        for namespace in DRIVER_NAMESPACES:
+            with contextlib.suppress(Forbidden):
+                if states := self._client.find(resources.CONFIG_MAPS, FEATURE_STATES, namespace):
+                    found[namespace] = states
+        return found
+
     def _of_kinds(self, kinds: tuple[Resource, ...]) -> tuple[dict[str, Raw], tuple[str, ...]]:
         found: dict[str, Raw] = {}
         unseen: list[str] = []
@@ -84,6 +95,7 @@ class Around:
             quotas=self.listed(resources.QUOTAS),
             volume_snapshots=self.listed(resources.VOLUME_SNAPSHOTS),
             csi_drivers=self.by_name(resources.CSI_DRIVERS),
+            driver_features=self.driver_features(),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from csi_migration.model.objects import FEATURE_STATES
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import ClaimSeen, Presence, ReplicaSeen
 from csi_migration.model.step import AwaitIt, Wait
@@ -19,7 +20,8 @@ _OF_A_WAIT = {
     Wait.CLAIM_GONE: "See which finalizer keeps the claim: "
     "`kubectl -n {namespace} get pvc {claim} -o jsonpath='{{.metadata.finalizers}}'`.",
     Wait.VOLUME_GONE: "See which finalizer keeps the volume: `kubectl get pv -o yaml`.",
-    Wait.UNREGISTERED: _SYNCER,
+    Wait.UNREGISTERED: f"{_SYNCER} With improved-volume-visibility in its ConfigMap "
+    f'{FEATURE_STATES} it lets go of no volume: set it to "false".',
     Wait.REGISTERED: _SYNCER,
     Wait.BOUND: "See why: `kubectl -n {namespace} describe pvc {claim}`.",
     Wait.ADOPTED: _CONTROLLERS,

@@ -13,6 +13,8 @@ Raw = dict[str, Any]
 
 IN_TREE_PROVISIONER = "kubernetes.io/vsphere-volume"
 CSI_DRIVER = "csi.vsphere.vmware.com"
+# The ConfigMap with the switches of the driver's features.
+FEATURE_STATES = "internal-feature-states.csi.vsphere.vmware.com"
 
 FIELD_MANAGER = "statefulset-csi-migration-tool"
 

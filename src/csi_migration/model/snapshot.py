@@ -153,6 +153,8 @@ class Snapshot:
         volume_snapshots: VolumeSnapshots of the namespace; None as above.
         nodes: all nodes by name; None as above.
         csi_drivers: CSIDriver objects by name; None as above.
+        driver_features: ConfigMaps with the CSI driver's feature states, by namespace; those
+            that can be read.
         webhooks: MutatingWebhookConfigurations and ValidatingWebhookConfigurations, by
             `kind/name`; None as above.
         machines: the nodes' VMs, by node name; a missing one was not found.
@@ -189,6 +191,7 @@ class Snapshot:
     volume_snapshots: tuple[Raw, ...] | None = None
     nodes: dict[str, Raw] | None = None
     csi_drivers: dict[str, Raw] | None = None
+    driver_features: dict[str, Raw] = field(default_factory=dict)
     webhooks: dict[str, Raw] | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
     unfinished: tuple[str, ...] = ()
