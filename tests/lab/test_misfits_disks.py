@@ -274,6 +274,11 @@ def of_capacity(mebibytes: int) -> Plant:
     return plant
 
 
+def like_an_orphan(_: Trial) -> Rewrite:
+    name = re.compile(rb"(<id>\s*<id>[^<]*</id>\s*</id>\s*<name>)")
+    return lambda body: name.sub(rb"\1pvc-", body)
+
+
 def of_unsaid_capacity(_: Trial) -> Rewrite:
     told = re.compile(rb"<capacityKb>\d+</capacityKb>|(?<=<capacityInMB>)\d+")
     return lambda body: told.sub(lambda match: b"" if b"Kb" in match[0] else b"0", body)
@@ -328,6 +333,7 @@ MISFITS = [
     misfit("disks-size larger", of_capacity(128)),
     misfit("disks-size unsaid", retold(of_unsaid_capacity)),
     misfit("disks-kept", said(b"<keepAfterDeleteVm>true<", b"<keepAfterDeleteVm>false<")),
+    misfit("disks-named like an orphan", retold(like_an_orphan)),
     misfit("disks-encrypted", device(more="<keyId><keyId>key-1</keyId></keyId>")),
     misfit("disks-held-here another VM", retold(as_another_machine)),
     misfit(

@@ -87,6 +87,9 @@ UNKEPT = replace(
     snapshots.look(0), disk=replace(_DISK, keep_after_delete_vm=False) if _DISK else _DISK
 )
 MOVED = DiskLook(recorded_id="fcd-0", problem="no VMDK", moved_to="[other] vm/web.vmdk")
+LIKE_AN_ORPHAN = replace(
+    snapshots.look(0), disk=replace(_DISK, name="pvc-4f1c") if _DISK else _DISK
+)
 TRACKED = replace(snapshots.look(0), disk=replace(_DISK, tracks_changes=True) if _DISK else _DISK)
 
 

@@ -317,7 +317,7 @@ def test_what_was_not_looked_at_is_not_passed() -> None:
     assert {"dry-runs", "template-unchanged", "disks-found", "disks-plain"} <= {f.id for f in found}
     assert not any(f.known for f in found)
     lighter = {f.id for f in found if f.severity is not Severity.NEEDS_ACCEPTANCE}
-    assert lighter == {"disks-kept", "changed-blocks"}
+    assert lighter == {"disks-kept", "disks-named", "changed-blocks"}
 
 
 def test_what_needs_acceptance_forbids_until_its_id_is_accepted() -> None:

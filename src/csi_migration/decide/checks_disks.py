@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from csi_migration.decide.checks_machines import untold
 from csi_migration.decide.checks_volumes import claims_by_ordinal, volume_of
 from csi_migration.decide.preflight import Problem, check, unknown
+from csi_migration.model.disk import ORPHAN_PREFIX
 from csi_migration.model.finding import Severity
 from csi_migration.model.quantity import parse_quantity
 from csi_migration.model.snapshot import DiskAttachment, DiskLook, Machine, Snapshot
@@ -206,6 +207,30 @@ def disks_kept(snapshot: Snapshot) -> Iterator[Problem]:
     if unasked := sum(disk.keep_after_delete_vm is None for disk in disks):
         message = f"{unasked} First Class Disks were not asked one by one; `plan` asks each"
         yield Problem(snapshot.request.subject, message)
+
+
+@check(
+    "disks-named",
+    _WARNING,
+    "no First Class Disk has a name that CNS Manager takes for an orphan's",
+    looks_at="the name of every First Class Disk",
+    source="cloud-native-storage-self-service-manager: docs/book/features/orphan_volumes.md",
+    resolution="If CNS Manager runs on this vCenter, see that auto-delete-ov is `disable` in its "
+    "ConfigMap cnsmanager-config until the migration has ended, and that nobody sends DELETE "
+    "/orphanvolumes meanwhile.",
+    needs="disks",
+)
+def disks_named(snapshot: Snapshot) -> Iterator[Problem]:
+    """CNS Manager deletes orphans, bytes and all: disks older than its interval (50 minutes)
+    whose name begins with pvc-, without PersistentVolume and CNS entry. A swap leaves a disk so
+    for seconds, an interrupted one for as long as its replica is away. By itself it does so with
+    auto-delete-ov only, which is not its default. The in-tree class, once migrated to CSI, makes
+    disks of such names.
+    """
+    for subject, look in _looks(snapshot):
+        if look.disk and look.disk.name.startswith(ORPHAN_PREFIX):
+            message = f"the name of its First Class Disk begins with {ORPHAN_PREFIX}"
+            yield Problem(subject, f"{message}: an orphan to CNS Manager while it is swapped")
 
 
 @check(

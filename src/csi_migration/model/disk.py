@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+ORPHAN_PREFIX = "pvc-"
+"""CNS Manager's cleaner takes unclaimed FCDs of this prefix for orphans and deletes them,
+bytes and all.
+"""
 _DATASTORE_PATH = re.compile(r"^\s*\[([^\]]+)\]\s*(.*\S)\s*$")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from csi_migration.model.disk import Disk, DiskFile, DiskPath
+from csi_migration.model.disk import ORPHAN_PREFIX, Disk, DiskFile, DiskPath
 from csi_migration.vsphere import files, inventory
 from csi_migration.vsphere._bindings import vim, vmodl
 from csi_migration.vsphere.batches import batches
@@ -28,9 +28,6 @@ _MIB = 1024 * 1024
 # Ids that one call asks for.
 _IDS = 250
 _KEEP = "keepAfterDeleteVm"
-# CNS Manager's cleaner takes unclaimed FCDs of this prefix for orphans and
-# deletes them, bytes and all.
-_ORPHAN_PREFIX = "pvc-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +153,8 @@ class Disks:
             RegistrationRefused: vCenter will not have it.
             RegistrationUnknown: no answer came.
         """
-        if name.startswith(_ORPHAN_PREFIX):
-            raise ValueError(f"an FCD must not be called {_ORPHAN_PREFIX}…: {name}")
+        if name.startswith(ORPHAN_PREFIX):
+            raise ValueError(f"an FCD must not be called {ORPHAN_PREFIX}…: {name}")
         url = files.url(self._session.host, self._session.port, file)
         manager = self._session.content.vStorageObjectManager
         # What becomes of the disk is unknown until the answer.
