@@ -154,6 +154,21 @@ def test_after_looks_that_took_long_the_lease_is_looked_at_once_more(
     assert cluster.find(resources.STATEFULSETS, "web") is not None
 
 
+def test_a_set_does_not_come_back_under_a_lease_that_was_lost_during_the_last_look(
+    directory: WorkingDirectory,
+) -> None:
+    cluster = cluster_of_the_set()
+
+    def guard() -> None:
+        raise LeaseLost("Lease csi-migration-web was taken over")
+
+    actor = actor_on(cluster, directory, guard=guard)
+    del cluster.objects["statefulsets", "web"]
+    with pytest.raises(LeaseLost):
+        actor.perform(Act(Action.CLOSE_WINDOW), SEEN)
+    assert cluster.find(resources.STATEFULSETS, "web") is None
+
+
 # The last looks before a deletion ---------------------------------------------------
 
 CLAIM, OLD, NEW = "data-web-1", "pvc-1", "pvc-1-csi"

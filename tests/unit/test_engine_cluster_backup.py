@@ -10,6 +10,7 @@ import pytest
 from csi_migration.engine import cluster_backup
 from csi_migration.engine.backup_maps import MANAGED_BY, map_name, set_of_first
 from csi_migration.engine.cluster_backup import (
+    BackupDamaged,
     BackupNotWhole,
     UnfinishedMigration,
     refuse_if_there,
@@ -269,14 +270,19 @@ def test_a_new_run_is_refused_while_an_unfinished_ones_backup_stands(cluster: Cl
         refuse_if_there(cluster.client, "shop", "web")
 
 
+@pytest.mark.parametrize(
+    ("other", "error"), [(OTHER_FILES, BackupDamaged), (OTHER_UID, UnfinishedMigration)]
+)
 def test_an_unfinished_migrations_damaged_backup_is_not_written_over_either(
-    cluster: Cluster,
+    cluster: Cluster, other: Content, error: type[Exception]
 ) -> None:
     put(cluster)
     del cluster.objects["configmaps", map_name("web", 2)]
+    writes = list(cluster.writes)
 
-    with pytest.raises(UnfinishedMigration):
-        put(cluster, OTHER_FILES)
+    with pytest.raises(error):
+        put(cluster, other)
+    assert cluster.writes == writes
 
 
 def test_a_backup_is_made_anew_when_more_was_saved_since(cluster: Cluster) -> None:

@@ -14,6 +14,8 @@ from csi_migration.engine.migrate import Migration
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing
+from csi_migration.journal.plan_file import PLAN
+from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.kube import resources
 from csi_migration.model.errors import Stopped
 from csi_migration.model.plan import Window
@@ -25,10 +27,26 @@ def stops(*_: Any) -> None:
     raise Stopped("it can't go on")
 
 
+RETAINED = Intent(
+    seq=3,
+    time="",
+    step="retain",
+    replica="",
+    action="set-policy-retain",
+    object=ObjectRef(kind="PersistentVolume", name="pvc-1"),
+    parameters={},
+)
+
+
 def run_on(*, is_taken_up: bool) -> Run:
     cluster, plan = MemoryCluster(), plan_of(snapshots.healthy())
     cluster.put(resources.STATEFULSETS, snapshots.statefulset())
-    journal = SimpleNamespace(run_ended=lambda **_: None, records=tuple, open_intents=tuple)
+    journal = SimpleNamespace(
+        run_ended=lambda **_: None,
+        records=lambda: (RETAINED,),
+        open_intents=tuple,
+        saved_files=lambda: {PLAN: ""},
+    )
     run = SimpleNamespace(
         systems=SimpleNamespace(client=cluster),
         plan=plan,
@@ -74,6 +92,23 @@ def test_only_the_first_run_takes_back_what_came_before_its_first_swap(
     with pytest.raises(Stopped):
         Migration(run_on(is_taken_up=is_taken_up)).everything()
     assert found == taken_back
+
+
+def test_a_run_that_sent_no_change_of_the_set_gives_no_policy_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody may have set Retain meanwhile."""
+    found: list[str] = []
+    for name in ("outdate_lost_writes", "give_back_policies", "forget_the_second_backup"):
+        monkeypatch.setattr(ending, name, lambda _, name=name: found.append(name))
+    monkeypatch.setattr(ending, "has_begun_the_second_backup", lambda _: True)
+    run = run_on(is_taken_up=False)
+    vars(run.directory.journal)["records"] = tuple
+    vars(run)["stop_if_asked"] = stops
+
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found == ["forget_the_second_backup"]
 
 
 def test_a_stop_that_was_asked_for_before_the_first_write_is_heeded_there(

@@ -25,7 +25,7 @@ from csi_migration.journal.restoring import content_of
 from csi_migration.kube import AlreadyExists, Forbidden, MaybeApplied, NotSent, resources
 from csi_migration.model.events import Notice
 from csi_migration.model.objects import Raw
-from tests.unit.backup_cluster import CONTENT, FILES, OTHER_UID, Cluster, Crash
+from tests.unit.backup_cluster import CONTENT, FILES, OTHER_FILES, OTHER_UID, Cluster, Crash
 from tests.unit.journal_samples import IDENTITY
 
 
@@ -194,3 +194,15 @@ def test_another_migrations_backup_ends_a_run_that_was_taken_up_too(
     monkeypatch.setattr(second_backup, "content_of", lambda _: CONTENT)
     with pytest.raises(UnfinishedMigration):
         renew_the_second_backup(trial.run)
+
+
+def test_a_damaged_copy_of_its_own_ends_no_run_that_was_taken_up(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_backup, "content_of", lambda _: CONTENT)
+    save_the_second_backup(trial.run)
+    (stands,) = trial.cluster.objects.values()
+    stands["binaryData"] = dict.fromkeys(stands["binaryData"], "AAAA")
+    monkeypatch.setattr(second_backup, "content_of", lambda _: OTHER_FILES)
+    renew_the_second_backup(trial.run)
+    assert "cannot be used" in trial.told[0].text

@@ -104,7 +104,9 @@ def test_a_signal_before_the_first_step_is_heeded_and_told(
     error = stopped(getattr(trial, begins))
     assert error.message.startswith(words)
     assert "StatefulSet shop/web is in place" in error.state
-    assert f"rolling-migration resume --working-directory {trial.path}" in error.resolution
+    way_on = {"new": "rollback", "taken_up": "resume"}[begins]
+    assert f"rolling-migration {way_on} --working-directory {trial.path}" in error.resolution
+    assert ("resume" in error.resolution) == (begins == "taken_up")
     last = peek(trial.path).records[-1]
     assert isinstance(last, RunEnded)
     assert last.exit_code == 5

@@ -104,12 +104,12 @@ def test_replicas_that_were_made_since_are_told_of_and_looked_after() -> None:
     assert any("web-2: made after the backup" in words for words in told)
     assert settled_set(run) is not None
     assert vanished(run) == ["web-2"]
-    assert list(missing_claims(run)) == ["data-web-2"]
+    assert [each.name for each in missing_claims(run)] == ["data-web-2"]
     cluster.put(resources.CLAIMS, snapshots.claim(2))
-    assert missing_claims(run) == {}
+    assert missing_claims(run) == []
     going = changed(snapshots.claim(2), "metadata/deletionTimestamp", "2026-01-01T00:00:00Z")
     cluster.put(resources.CLAIMS, going)
-    assert list(missing_claims(run)) == ["data-web-2"]
+    assert [each.name for each in missing_claims(run)] == ["data-web-2"]
 
 
 def test_a_set_that_is_away_is_the_one_that_was_taken_away_last() -> None:
@@ -245,6 +245,44 @@ def test_a_set_that_was_made_again_before_the_migration_had_ended_is_not() -> No
     assert run.made == set()
     with pytest.raises(NeedsPerson, match="created the StatefulSet again"):
         settled_set(run)
+
+
+@pytest.mark.parametrize("exit_code", [5, 6])
+def test_a_rollback_that_ended_before_its_first_change_takes_no_heir_away(exit_code: int) -> None:
+    cluster = taken_over_by(made_by_the_migration())
+    run, _ = run_after(0, cluster)
+    directory: Any = run.directory
+    directory.records += (
+        RunEnded(seq=2, time="", exit_code=exit_code, state=""),
+        RunStarted(seq=3, time="", tool_version="0.1.0", arguments={}),
+    )
+    save_todays_set(run)
+    assert run.made == {UID}
+
+
+def test_after_a_rollbacks_first_change_a_set_that_was_made_again_is_no_heir() -> None:
+    run, _ = run_after(0, taken_over_by(made_by_the_migration()))
+    directory: Any = run.directory
+    directory.records += intents(scaled(3))
+    save_todays_set(run)
+    assert run.made == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("spec/selector", {"matchLabels": {"app": "other"}}, "it selects other pods"),
+        ("spec/volumeClaimTemplates", [], "its claim templates are none"),
+    ],
+)
+def test_a_set_that_was_made_again_as_another_one_is_refused(
+    field: str, value: Any, words: str
+) -> None:
+    """Its pods mount what the templates of the backup do not make."""
+    cluster = taken_over_by(changed(made_by_the_migration(), field, value))
+    run, _ = run_after(0, cluster)
+    with pytest.raises(NeedsPerson, match=words):
+        save_todays_set(run)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from csi_migration.engine.facts import Facts
 from csi_migration.engine.lease import LeaseLost
 from csi_migration.engine.run import Options, Run, WaitedTooLong, Waiter, timeout_of
+from csi_migration.engine.waits import Waits
 from csi_migration.engine.ways_out import way_out_of_wait
-from csi_migration.kube import Forbidden
+from csi_migration.kube import Forbidden, NotSent
 from csi_migration.model.errors import ExitCode
 from csi_migration.model.step import AwaitIt, Wait
 from tests.unit.replica_world import replica_plan
@@ -101,3 +103,11 @@ def test_what_is_only_a_convenience_is_waited_for_less_long(
         run.patiently("web-0", look, timeout=30.0)
     with pytest.raises(WaitedTooLong, match="waited 300 s"):
         run.patiently("web-0", look)
+
+
+def test_what_was_seen_of_disks_before_an_outage_is_old_after_it() -> None:
+    """A snapshot, or another VM, may have taken a disk meanwhile."""
+    facts = Facts(attached_by=(), disks={"data": None}, disk_ids={"data": "fcd-1"})
+    waits = Waits(MagicMock(), replica_plan("data"), Mock(facts=facts))
+    waits.for_a_server(NotSent("nobody answers"))
+    assert facts == Facts(disk_ids={"data": "fcd-1"})

@@ -93,10 +93,10 @@ def test_a_claim_that_somebody_else_made_is_told_with_its_uid_and_its_volume() -
     cluster.put(resources.CLAIMS, changed(empty, "metadata/uid", "strange"))
     run = run_on(cluster)
     missing = missing_claims(run)
-    assert missing == {
-        "data-web-1": "data-web-1 (uid strange, on volume pvc-empty) was made by somebody else"
-    }
-    words = way_out_of_missing(run, missing)
+    assert [each.words for each in missing] == [
+        "claim data-web-1 (uid strange, on volume pvc-empty) was made by somebody else"
+    ]
+    words = way_out_of_missing(PLAN, missing)
     assert "--cascade=orphan" in words
     assert "delete pod web-1" in words
     assert words.index("delete pod web-1") < words.index("delete pvc data-web-1")
@@ -107,5 +107,5 @@ def test_for_a_claim_that_is_not_there_nothing_is_to_be_deleted() -> None:
     cluster.put(resources.CLAIMS, snapshots.claim(0))
     run = run_on(cluster)
     missing = missing_claims(run)
-    assert missing == {"data-web-1": "data-web-1 is missing"}
-    assert way_out_of_missing(run, missing) == ""
+    assert [each.words for each in missing] == ["claim data-web-1 is missing"]
+    assert way_out_of_missing(PLAN, missing) == ""

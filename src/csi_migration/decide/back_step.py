@@ -81,7 +81,8 @@ def _take_the_pod_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
     # A replica that is not Ready on CSI, or whose claims somebody is deleting, is the
     # very one that has to go back.
     away = take_the_pod_away(seen, is_whole=is_on_csi(plan, seen), needs_ready=False)
-    return guard or (away and (_know_the_disks(plan, seen) or away))
+    looked = _know_the_disks(plan, seen) if isinstance(away, Act) else None
+    return guard or looked or away
 
 
 def _swap_while_it_is_away(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:

@@ -125,6 +125,11 @@ def doubts_about_heir(
     apply it again; so do Helm and operators. Its controller takes the pods back by their
     labels and knows the claims by their names (kubernetes: stateful_set.go).
     """
+    if statefulset["spec"]["selector"] != plan.original["spec"]["selector"]:
+        yield "it selects other pods"
+    names = [name_of(template) for template in claim_templates_of(statefulset)]
+    if names != [name_of(template) for template in claim_templates_of(plan.original)]:
+        yield f"its claim templates are {', '.join(names) or 'none'}"
     kept = ordinals_of(statefulset)
     for replica in plan.replicas:
         if replica.ordinal in kept:

@@ -161,13 +161,12 @@ class Actor:
 
     def _open_window(self) -> dict[str, str]:
         """Take away the very set that was read last, unless it could not come back."""
-        missing = missing_claims(self._run)
-        missing = {name: why for name, why in missing.items() if not self._makes_anew(name)}
+        missing = [each for each in missing_claims(self._run) if not self._makes_anew(each.name)]
         if missing:
             raise NeedsPerson(
-                f"the StatefulSet was not taken away, for it could not come back: claim "
-                f"{', claim '.join(missing.values())}",
-                resolution=way_out_of_missing(self._run, missing),
+                "the StatefulSet was not taken away, for it could not come back: "
+                f"{', '.join(each.words for each in missing)}",
+                resolution=way_out_of_missing(self._plan, missing),
             )
         self._guard_if_late()
         self._systems.client.delete(
@@ -307,10 +306,11 @@ def create_statefulset(run: Run, set_before: Raw, templates_of: Raw) -> dict[str
     missing = missing_claims(run)
     if missing:
         raise NeedsPerson(
-            f"the StatefulSet was not created, for its controller would run on an empty volume: "
-            f"claim {', claim '.join(missing.values())}",
-            resolution=way_out_of_missing(run, missing),
+            "the StatefulSet was not created, for its controller would run on an empty volume: "
+            f"{', '.join(each.words for each in missing)}",
+            resolution=way_out_of_missing(run.plan, missing),
         )
+    run.guard()  # the list of all claims may have taken its time
     manifest = with_claim_templates(set_before, templates_of)
     created = run.systems.client.create(resources.STATEFULSETS, manifest, run.plan.namespace)
     run.made.add(uid_of(created))

@@ -92,6 +92,7 @@ def save(client: Client, content: Content, guard: Guard, announced: Announced) -
 
     Raises:
         UnfinishedMigration: another migration of this set has not ended.
+        BackupDamaged: this one's own cannot be read any more.
         NameTaken: a ConfigMap of that name is not the tool's, or was changed.
         KubernetesError: a request failed; begin again.
     """
@@ -217,15 +218,14 @@ def _require_own(standing: Maps, content: Content) -> Content:
     Another liblzma makes other bytes, and a run may have saved more files since.
     """
     identity = content.identity
+    is_own = annotations_of(standing[0]).get(STATEFULSET_UID) == identity.statefulset_uid
     try:
         known = _content(standing)
-    except JournalUnreadable:
-        known = None
-    if (
-        known is None
-        or known.identity != identity
-        or not known.files.items() <= content.files.items()
-    ):
+    except JournalUnreadable as error:
+        if is_own:
+            raise _damaged(identity.namespace, identity.statefulset, error) from error
+        raise _unfinished(identity.namespace, identity.statefulset, standing) from error
+    if known.identity != identity or not known.files.items() <= content.files.items():
         raise _unfinished(identity.namespace, identity.statefulset, standing)
     return known
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from csi_migration.decide.checks_around import budgets_covering
@@ -281,39 +282,53 @@ def is_ours(statefulset: Raw, plan: MigrationPlan, made: Collection[str]) -> boo
     return is_known or is_made_by_tool(statefulset)
 
 
-def missing_claims(run: Run) -> dict[str, str]:
-    """Claims whose place a controller would fill with an empty volume, or has filled, by
-    name; what is wrong in words.
+@dataclass(frozen=True, slots=True)
+class MissingClaim:
+    """A claim whose place a controller would fill with an empty volume, or has filled.
 
-    While there is one, the StatefulSet must not come back.
+    `words` say what is wrong; `pod` is the replica whose claim somebody else made, and
+    empty for one that is not there.
     """
+
+    name: str
+    words: str
+    pod: str = ""
+
+
+def missing_claims(run: Run) -> list[MissingClaim]:
+    """While there is one, the StatefulSet must not come back."""
     found = by_name(run.systems.client.list(resources.CLAIMS, run.plan.namespace))
-    planned = (claim for replica in run.plan.replicas for claim in replica.claims)
-    missing = {claim.name: _missing(claim.name, found, claim) for claim in planned}
-    missing |= {name: _missing(name, found) for name in claims_made_since(run.plan)}
-    return {name: words for name, words in missing.items() if words}
+    planned = [
+        _missing(claim.name, found, claim, replica.pod)
+        for replica in run.plan.replicas
+        for claim in replica.claims
+    ]
+    since = [_missing(name, found) for name in claims_made_since(run.plan)]
+    return [each for each in planned + since if each]
 
 
-def _missing(name: str, found: dict[str, Raw], planned: ClaimPlan | None = None) -> str:
+def _missing(
+    name: str, found: dict[str, Raw], planned: ClaimPlan | None = None, pod: str = ""
+) -> MissingClaim | None:
     """What is wrong with a claim; of one that is not planned only whether it stands."""
     claim = found.get(name)
     if claim is None:
-        return f"{name} is missing"
+        return MissingClaim(name, f"claim {name} is missing")
     if is_terminating(claim):
-        return f"{name} is going away"
+        return MissingClaim(name, f"claim {name} is going away")
     if planned is None or uid_of(claim) == planned.uid:
-        return ""
+        return None
     volume = claim["spec"].get("volumeName", "")
     if volume in (planned.old_volume, planned.new_volume):
-        return ""
+        return None
     on = f"on volume {volume}" if volume else "not bound"
-    return f"{name} (uid {uid_of(claim)}, {on}) was made by somebody else"
+    words = f"claim {name} (uid {uid_of(claim)}, {on}) was made by somebody else"
+    return MissingClaim(name, words, pod)
 
 
-def way_out_of_missing(run: Run, missing: Collection[str]) -> str:
+def way_out_of_missing(plan: MigrationPlan, missing: Sequence[MissingClaim]) -> str:
     """What to do about claims that somebody else made; empty if there is none."""
-    found = by_name(run.systems.client.list(resources.CLAIMS, run.plan.namespace))
-    pods = {claim.name: replica.pod for replica in run.plan.replicas for claim in replica.claims}
-    there = [name for name in missing if name in found and not is_terminating(found[name])]
-    named = sorted({f"pod {pods[name]}" for name in there}) + [f"pvc {name}" for name in there]
-    return remove_what_a_controller_made(run.plan, named) if there else ""
+    foreign = [each for each in missing if each.pod]
+    pods = sorted({f"pod {each.pod}" for each in foreign})
+    claims = [f"pvc {each.name}" for each in foreign]
+    return remove_what_a_controller_made(plan, pods + claims) if foreign else ""

@@ -15,9 +15,11 @@ from csi_migration.engine.run import Run
 from csi_migration.engine.second_backup import (
     forget_the_second_backup,
     has_begun_the_second_backup,
+    is_of_the_migration,
 )
 from csi_migration.engine.state import state_of
 from csi_migration.journal.errors import JournalBroken
+from csi_migration.journal.plan_file import PLAN
 from csi_migration.model.errors import ExitCode, Stopped, ToolError, Unreachable
 from csi_migration.model.events import Notice, RunEnded, RunStarted
 
@@ -43,6 +45,14 @@ def ways_on(directory: object) -> str:
         f"Go on with `{way_on('resume', directory)}`, "
         f"or back with `{way_on('rollback', directory)}`."
     )
+
+
+def _ways_on(run: Run) -> str:
+    """Of a run that ended before its backup was complete, nothing can be gone on with."""
+    path = run.directory.path
+    if PLAN in run.directory.journal.saved_files():
+        return ways_on(path)
+    return f"Take away what it left with `{way_on('rollback', path)}`, then begin again."
 
 
 def tell_start(run: Run) -> None:
@@ -102,7 +112,7 @@ def ended(run: Run, error: ToolError, *, has_changed: bool, is_in_hand: bool) ->
     if not has_begun and not isinstance(error, JournalBroken):
         _leave_nothing(run)
     error.state = " ".join(filter(None, (error.state, state_of(run))))
-    error.resolution = " ".join(filter(None, (error.resolution, ways_on(run.directory.path))))
+    error.resolution = " ".join(filter(None, (error.resolution, _ways_on(run))))
     with contextlib.suppress(JournalBroken):  # then that is what the error says already
         run.directory.journal.run_ended(exit_code=int(error.exit_code), state=error.state)
     _told(run, error.exit_code, error.message, error.state, error.resolution)
@@ -126,15 +136,21 @@ def _as_stopped(error: ToolError, *, has_begun: bool) -> ToolError:
 
 def _leave_nothing(run: Run) -> None:
     """Take everything back that a run did before its first swap, unless the set is away."""
-    try:
-        if settled_set(run) is None:
-            return
-        outdate_lost_writes(run)
-        if settled_set(run) is None:
-            return  # what was sent has come meanwhile
-        give_back_policies(run)
-    except ToolError as error:
-        run.tell(Notice("warning", f"the in-tree volumes may stay Retain: {error.message}"))
+    if any(map(is_of_the_migration, run.directory.journal.records())) and not _undone(run):
         return
     if has_begun_the_second_backup(run):
         forget_the_second_backup(run)
+
+
+def _undone(run: Run) -> bool:
+    try:
+        if settled_set(run) is None:
+            return False
+        outdate_lost_writes(run)
+        if settled_set(run) is None:
+            return False  # what was sent has come meanwhile
+        give_back_policies(run)
+    except ToolError as error:
+        run.tell(Notice("warning", f"the in-tree volumes may stay Retain: {error.message}"))
+        return False
+    return True

@@ -26,7 +26,6 @@ _TAKING_TIME = (
     Action.RESTORE_VOLUME,
 )
 _WAITS_OF_A_CLAIM = (Wait.CLAIM_GONE, Wait.VOLUME_GONE, Wait.UNREGISTERED)
-_WAITS_OF_THE_POD = (Wait.POD_GONE, Wait.DETACHED)
 _CHANGING_REGISTRATION = (
     Action.DELETE_VOLUME,
     Action.CREATE_VOLUME,
@@ -75,14 +74,18 @@ class Facts:
         if action in _CHANGING_REGISTRATION:
             self.registered.pop(claim, None)
 
+    def forget_what_ages(self) -> None:
+        """Drop what others may have changed while nobody could look."""
+        self.attached_by = None
+        self.disks.clear()
+
     def forget_for(self, wait: Wait, claim: str) -> None:
         """Drop what is being waited for, and what may be another by now."""
         if wait is Wait.DETACHED:
             self.attached_by = None
+            self.disks.clear()
         if wait is Wait.ORPHANED:
             self.left_owned = None
-        if wait in _WAITS_OF_THE_POD:
-            self.disks.clear()
         if wait in _WAITS_OF_A_CLAIM:
             self.disks.pop(claim, None)
         if wait in (Wait.REGISTERED, Wait.UNREGISTERED):

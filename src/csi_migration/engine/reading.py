@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from csi_migration.engine.companions import is_ours
-from csi_migration.engine.heir import is_heir
+from csi_migration.engine.heir import follows_an_end, is_heir
 from csi_migration.engine.lease import is_at_work, lease_name
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.start import require_cluster
@@ -35,7 +35,7 @@ class Session:
         found: the working directory.
         plan: the migration in it.
         lease: beside the set; None when there is none.
-        made: uids of the sets that this migration made, or that took its place since.
+        made: uids of all that this migration made, and of a set that took its set's place since.
     """
 
     systems: Systems
@@ -84,7 +84,9 @@ def session(systems: Systems, found: Peek, plan: MigrationPlan) -> Session:
         found,
         plan,
         lease_status(lease, datetime.now(UTC)) if lease else None,
-        frozenset(known | (_heirs(systems, plan, known) if found.has_finished else set())),
+        frozenset(
+            known | (_heirs(systems, plan, known) if follows_an_end(found.records) else set())
+        ),
     )
 
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from functools import partial
 
 from csi_migration.engine import cluster_backup
-from csi_migration.engine.cluster_backup import NameTaken
+from csi_migration.engine.cluster_backup import BackupDamaged, NameTaken
 from csi_migration.engine.lost_writes import sit_out_creations
 from csi_migration.engine.run import Run, WaitedTooLong, closing, said
 from csi_migration.journal.errors import JournalUnreadable
-from csi_migration.journal.record import Intent, ObjectRef
+from csi_migration.journal.record import Intent, ObjectRef, Record
 from csi_migration.journal.restoring import content_of
 from csi_migration.kube import KubernetesError, resources
 from csi_migration.model.errors import ToolError
@@ -26,7 +26,7 @@ _CREATE = "create-second-backup"
 # A server that has just started knows its roles within seconds. One that is away for longer
 # is waited for by what comes next, with the patience of the whole run.
 _RENEWAL_SECONDS = 30.0
-_HINDRANCES = (KubernetesError, WaitedTooLong, JournalUnreadable, NameTaken)
+_HINDRANCES = (KubernetesError, WaitedTooLong, JournalUnreadable, NameTaken, BackupDamaged)
 
 
 def save_the_second_backup(run: Run) -> None:
@@ -62,6 +62,11 @@ def _save(run: Run, timeout: float) -> None:
     client, content = run.systems.client, content_of(run.directory)
     save = partial(cluster_backup.save, client, content, run.guard, partial(_announced, run))
     run.patiently("", partial(run.unless_asked, save), timeout=timeout)
+
+
+def is_of_the_migration(record: Record) -> bool:
+    """Whether it announces a change of more than the backup."""
+    return isinstance(record, Intent) and record.action != _CREATE
 
 
 def has_begun_the_second_backup(run: Run) -> bool:

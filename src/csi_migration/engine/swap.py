@@ -333,9 +333,9 @@ class Swap:
     # Acting -----------------------------------------------------------------------
 
     def _act(self, act: Act, seen: ReplicaSeen) -> None:
-        self._run.guard()
         self._count(act)
-        target = self._actor.target(act, seen)
+        target, parameters = self._actor.target(act, seen), self._actor.parameters(act)
+        self._run.guard()  # what was asked before may have taken its time
         pod, action = self.replica.pod, act.action.value
         self._run.tell(StepStarted(pod, action, TITLES[act.action]))
         journal, started = self._run.directory.journal, time.monotonic()
@@ -345,7 +345,7 @@ class Swap:
             action=action,
             object=target.reference,
             replica=pod,
-            parameters=self._actor.parameters(act),
+            parameters=parameters,
         )
         try:
             with closing(journal, intent) as result:

@@ -89,6 +89,7 @@ class Waits:
         if self._unreachable is None:
             limit = self._run.options.unreachable_timeout
             self._unreachable = self._run.waiter(self._replica.pod, "unreachable", limit)
+        self._observer.facts.forget_what_ages()
         self._unreachable.pause(said(error))
 
     def server_is_there(self) -> None:

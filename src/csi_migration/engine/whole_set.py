@@ -138,10 +138,10 @@ def close_the_shared_window(run: Run, templates: Raw, *, awaits_adoption: bool) 
 
 
 def _create_the_set(run: Run, templates: Raw) -> None:
+    before = last_set(run)
     run.guard()
     run.tell(StepStarted("", _CLOSE, "bring the StatefulSet back"))
     started = time.monotonic()
-    before = last_set(run)
     journal = run.directory.journal
     intent = journal.intent(step=_CLOSE, action=_CLOSE, object=_reference(run, None))
     # If there is one already: whose it is, is looked at next.
