@@ -124,7 +124,7 @@ def test_a_signal_is_heeded_before_the_first_step_while_nobody_answers(
     with no_more_config_maps(made):
         resuming = made.take_up("resume")
         await_words(resuming, "unreachable: waiting")
-        with paused(lab, "kube-apiserver-user"):
+        with stopped(lab, "kube-apiserver-user"):
             resuming.signal(signal.SIGTERM)
             run = finish(resuming)
     assert run.exit_code == 5, str(run)
