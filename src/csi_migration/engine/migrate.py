@@ -10,6 +10,7 @@ from csi_migration.decide.replica_rules import vanished_words
 from csi_migration.engine.companions import (
     await_room,
     fitting,
+    missing_claims,
     pods_by_name,
     require_untouched,
     settled_set,
@@ -220,7 +221,7 @@ class Migration:
         """Between two swaps of one window too, only the set's controller makes a pod again."""
         run = self._run
         if run.window is Window.RUN:
-            gone = run.patiently("", lambda: [] if settled_set(run) else vanished(run))
+            gone = run.patiently("", lambda: _vanished(run))
             if gone:
                 run.tell(Notice("warning", vanished_words(gone)))
                 self._bring_the_set_back()
@@ -304,6 +305,11 @@ class Migration:
         templates = templates_of(self._run.plan, self._on_csi | self._hands.forwards())
         awaits_adoption = awaits_adoption and not self._hands.left
         close_the_shared_window(self._run, templates, awaits_adoption=awaits_adoption)
+
+
+def _vanished(run: Run) -> list[str]:
+    """Whom the set's controller would make again; over a missing claim it can't come back."""
+    return [] if settled_set(run) or missing_claims(run) else vanished(run)
 
 
 def _urgency(standing: Standing | None) -> int:

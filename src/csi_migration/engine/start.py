@@ -192,7 +192,9 @@ def _leased(
         _release(lease, tell)
 
 
-def _take(client: Client, plan: MigrationPlan, options: Options, stop: StopRequest) -> Lease:
+def _take(
+    client: Client, plan: MigrationPlan | Identity, options: Options, stop: StopRequest
+) -> Lease:
     """Looks before it writes, so it may begin again after whatever went wrong."""
     deadline = time.monotonic() + options.unreachable_timeout
     while True:
@@ -220,7 +222,8 @@ def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
             return False
         require_cluster(systems, held.identity)
         namespace, name = held.identity.namespace, held.identity.statefulset
-        _release(Lease.take(systems.client, namespace, name), tell)
+        lease = _take(systems.client, held.identity, Options(), StopRequest(lambda: None))
+        _release(lease, tell)
         state = f"nothing of {namespace}/{name} had been changed; there is nothing to take back"
         held.journal.run_ended(exit_code=int(ExitCode.DONE), state=state)
         tell(Notice("info", state))
