@@ -185,3 +185,16 @@ def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_
         "restore_policies",
         "tidy_up",
     ]
+
+
+@pytest.mark.parametrize(("claims", "gone"), [((0, 1), ["web-1", "web-0"]), ((0,), [])])
+def test_for_pods_that_vanished_the_set_comes_back_only_where_no_claim_is_missing(
+    claims: tuple[int, ...], gone: list[str]
+) -> None:
+    """The replica between its volumes has no pod either."""
+    run = run_on(is_taken_up=True)
+    cluster: Any = run.systems.client
+    del cluster.objects["statefulsets", "web"]
+    for ordinal in claims:
+        cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
+    assert migrate._vanished(run) == gone
