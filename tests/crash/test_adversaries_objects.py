@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from tests.lab.adversarykit import (
     caught_between,
     claim_leaving,
     mark,
+    no_room_on_nodes,
     orphan_the_set,
     pod_leaving,
     repeated,
@@ -174,7 +173,7 @@ def test_a_claim_that_the_sets_controller_made_anew_is_cleared_by_the_words_that
     volume = made.volumes()["data-web-0"]["metadata"]["name"]
     retained = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
     made.cluster.patch("PersistentVolume", volume, retained)  # else its disk would be gone
-    with cordoned(made):
+    with no_room_on_nodes(made):
         for kind, name in (("PersistentVolumeClaim", "data-web-0"), ("Pod", "web-0")):
             made.cluster.delete(kind, name, made.workload.namespace)
         until(
@@ -190,19 +189,6 @@ def test_a_claim_that_the_sets_controller_made_anew_is_cleared_by_the_words_that
         assert f"claim data-web-0 (uid {foreign})" in told(refused)
         assert obey(made, refused) == ["statefulset web", "pod web-0", "pvc data-web-0"]
     bring_to("rollback", made)
-
-
-@contextmanager
-def cordoned(made: Trial) -> Iterator[None]:
-    """No pod finds a node."""
-    nodes = [node["metadata"]["name"] for node in made.cluster.list("Node")]
-    for node in nodes:
-        made.cluster.patch("Node", node, {"spec": {"unschedulable": True}})
-    try:
-        yield
-    finally:
-        for node in nodes:
-            made.cluster.patch("Node", node, {"spec": {"unschedulable": False}})
 
 
 def obey(made: Trial, run: ToolRun) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab import manifests
 from lab.client import ApiError, Object, _path
+from lab.vcenter import nodes
 from lab.waiting import until
 from tests.lab.interruptkit import await_words, begun, held, paused
 from tests.lab.kubectlkit import GITOPS, server_side_applied
@@ -141,6 +142,21 @@ def no_more_config_maps(made: Trial) -> Iterator[None]:
 
     with created(quota, ready=is_counted)(made):
         yield
+
+
+@contextmanager
+def no_room_on_nodes(made: Trial) -> Iterator[None]:
+    """No node takes a new pod."""
+    _cordon(made, unschedulable=True)
+    try:
+        yield
+    finally:
+        _cordon(made, unschedulable=False)
+
+
+def _cordon(made: Trial, *, unschedulable: bool) -> None:
+    for node in nodes(made.where):
+        made.cluster.patch("Node", node["name"], {"spec": {"unschedulable": unschedulable}})
 
 
 def orphan_the_set(made: Trial) -> None:

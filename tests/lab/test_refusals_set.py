@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.client import Object
-from lab.vcenter import nodes
 from lab.waiting import until
 from tests.conftest import StartTrial
+from tests.lab.adversarykit import no_room_on_nodes
 from tests.lab.labkit import Lab, Trial
 from tests.lab.refusalkit import assert_refused, standing
 
@@ -31,21 +30,6 @@ def test_a_replica_that_is_not_ready_blocks(shared: Trial, tmp_path: Path) -> No
         until("web-0 waits for a node", lambda: pending(shared, "web-0"))
         assert_refused(shared, tmp_path / "work", [], 3, "pod/web-0: it is not Ready")
     until("web-0 Ready again", shared.ready)
-
-
-@contextmanager
-def no_room_on_nodes(trial: Trial) -> Iterator[None]:
-    """No node takes a new pod."""
-    cordon(trial, unschedulable=True)
-    try:
-        yield
-    finally:
-        cordon(trial, unschedulable=False)
-
-
-def cordon(trial: Trial, *, unschedulable: bool) -> None:
-    for node in nodes("user"):
-        trial.cluster.patch("Node", node["name"], {"spec": {"unschedulable": unschedulable}})
 
 
 def pending(trial: Trial, name: str) -> bool:

@@ -351,10 +351,13 @@ def close_the_window(plan: ReplicaPlan, seen: ReplicaSeen) -> Step | None:
 
 def _no_strangers(seen: ReplicaSeen) -> Refuse | None:
     """An OrderedReady set makes no pod before all those with lower ordinals are there."""
-    if not seen.strangers:
-        return None
-    return Refuse(
-        f"{', '.join(seen.strangers)} was made by somebody else, and the StatefulSet's controller "
+    return Refuse(stranger_words(seen.strangers)) if seen.strangers else None
+
+
+def stranger_words(pods: Sequence[str]) -> str:
+    """Why the set's controller waits for ever, wherever it is noticed."""
+    return (
+        f"{', '.join(pods)} was made by somebody else, and the StatefulSet's controller "
         "can't make its own"
     )
 

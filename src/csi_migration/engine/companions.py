@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from csi_migration.decide.checks_around import budgets_covering
-from csi_migration.decide.replica_rules import spec_changed
+from csi_migration.decide.replica_rules import spec_changed, stranger_words
 from csi_migration.decide.todays_set import all_pods, claims_made_since
 from csi_migration.engine.lost_writes import creations_on_their_way
 from csi_migration.engine.run import Run, timeout_of
@@ -26,7 +26,7 @@ from csi_migration.model.objects import (
     by_name,
     controller_uid_of,
     has_left,
-    is_made_by_tool,
+    is_made_here,
     is_ready,
     is_terminating,
     labels_of,
@@ -142,8 +142,7 @@ def _require_no_stranger(run: Run, pod: str) -> None:
     found = run.systems.client.find(resources.PODS, pod, run.plan.namespace)
     if found is not None and not is_terminating(found) and pod not in pods_by_name(run):
         raise NeedsPerson(
-            f"pod {pod} (uid {uid_of(found)}) was made by somebody else, and the StatefulSet's "
-            "controller can't make its own",
+            stranger_words([f"pod {pod} (uid {uid_of(found)})"]),
             resolution=remove_foreign(run.plan, [f"pod {pod}"]),
         )
 
@@ -278,8 +277,7 @@ def is_ours(statefulset: Raw, plan: MigrationPlan, made: Collection[str]) -> boo
 
     `made` are the uids of those, by the journal.
     """
-    is_known = uid_of(statefulset) in {plan.uid, *made}
-    return is_known or is_made_by_tool(statefulset)
+    return uid_of(statefulset) == plan.uid or is_made_here(statefulset, made)
 
 
 @dataclass(frozen=True, slots=True)

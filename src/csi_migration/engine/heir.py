@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from csi_migration.decide.todays_set import doubts_about_heir
 from csi_migration.engine.second_backup import is_of_the_migration
-from csi_migration.journal.record import Record, RunEnded
+from csi_migration.journal.record import Record, reached_its_goal
 from csi_migration.kube import Client, resources
-from csi_migration.model.errors import ExitCode, NeedsPerson
+from csi_migration.model.errors import NeedsPerson
 from csi_migration.model.objects import Raw, by_name, uid_of
 from csi_migration.model.plan import MigrationPlan
 
@@ -18,7 +18,7 @@ def follows_an_end(records: Sequence[Record]) -> bool:
 
     A rollback that was refused, stopped or killed before its first change takes no heir away.
     """
-    ends = [r for r in records if isinstance(r, RunEnded) and r.exit_code == ExitCode.DONE]
+    ends = [record for record in records if reached_its_goal(record)]
     return bool(ends) and not any(map(is_of_the_migration, records[ends[-1].seq :]))
 
 

@@ -19,7 +19,7 @@ from csi_migration.model.objects import (
     class_of,
     controller_uid_of,
     has_left,
-    is_made_by_tool,
+    is_made_here,
     is_managed_by,
     is_ready,
     is_terminating,
@@ -180,7 +180,7 @@ class Observer:
         if uid_of(found) == self._plan.uid:
             presence = Presence.OLD
         else:
-            presence = Presence.NEW if self._is_ours(found) else Presence.FOREIGN
+            presence = Presence.NEW if is_made_here(found, self._made) else Presence.FOREIGN
         return SetSeen(
             presence,
             uid_of(found),
@@ -210,11 +210,7 @@ class Observer:
     def _pod_presence(self, found: Raw) -> Presence:
         if uid_of(found) in self._pod_uids or self._is_the_controllers(found):
             return Presence.OLD
-        return Presence.NEW if self._is_ours(found) else Presence.FOREIGN
-
-    def _is_ours(self, found: Raw) -> bool:
-        """By the server's record of who wrote it, or by the journal's of what was made."""
-        return uid_of(found) in self._made or is_made_by_tool(found)
+        return Presence.NEW if is_made_here(found, self._made) else Presence.FOREIGN
 
     def _is_the_controllers(self, pod: Raw) -> bool:
         """Whether the set's controller made it, as it does when a pod was replaced
@@ -252,7 +248,7 @@ class Observer:
         """Whose object it is; `is_again` tells that it says what the old one said."""
         if found is None:
             return Seen(Presence.ABSENT)
-        presence, is_ours = Presence.FOREIGN, self._is_ours(found)
+        presence, is_ours = Presence.FOREIGN, is_made_here(found, self._made)
         if uid_of(found) == old_uid or (is_again and is_ours):
             presence = Presence.OLD
         elif names_new and is_ours:

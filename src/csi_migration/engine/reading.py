@@ -18,9 +18,16 @@ from csi_migration.engine.systems import Systems
 from csi_migration.engine.whole_set import made_in
 from csi_migration.journal.peek import Peek
 from csi_migration.journal.plan_file import PLAN, plan_from
-from csi_migration.journal.record import Done, Failed, Intent, Record, RunEnded, RunStarted
+from csi_migration.journal.record import (
+    Done,
+    Failed,
+    Intent,
+    Record,
+    RunEnded,
+    RunStarted,
+    reached_its_goal,
+)
 from csi_migration.kube import resources
-from csi_migration.model.errors import ExitCode
 from csi_migration.model.objects import Raw, uid_of
 from csi_migration.model.plan import MigrationPlan, ReplicaPlan, Window
 from csi_migration.model.status import LastRun, LeaseStatus, RunState, Write
@@ -130,7 +137,7 @@ def last_run(found: Peek, *, is_at_work: bool) -> LastRun:
 def _state(end: RunEnded | None, *, is_at_work: bool) -> RunState:
     if end is None:
         return RunState.AT_WORK if is_at_work else RunState.KILLED
-    return RunState.FINISHED if end.exit_code == ExitCode.DONE else RunState.STOPPED
+    return RunState.FINISHED if reached_its_goal(end) else RunState.STOPPED
 
 
 def writes_in(records: tuple[Record, ...]) -> tuple[Write, ...]:
@@ -140,16 +147,12 @@ def writes_in(records: tuple[Record, ...]) -> tuple[Write, ...]:
     its end is settled.
     """
     answers = {r.intent: r for r in records if isinstance(r, Done | Failed)}
-    settled = max((r.seq for r in records if _is_success(r)), default=0)
+    settled = max((r.seq for r in records if reached_its_goal(r)), default=0)
     return tuple(
         _write(r, answers.get(r.seq))
         for r in records
         if isinstance(r, Intent) and _counts(r, answers.get(r.seq), settled)
     )
-
-
-def _is_success(record: Record) -> bool:
-    return isinstance(record, RunEnded) and record.exit_code == ExitCode.DONE
 
 
 def _counts(intent: Intent, answer: Done | Failed | None, settled: int) -> bool:

@@ -14,7 +14,7 @@ from csi_migration.model.events import Notice, StepDone, StepStarted
 from csi_migration.model.objects import (
     Raw,
     finalizers_of,
-    is_made_by_tool,
+    is_made_here,
     is_terminating,
     name_of,
     resource_version_of,
@@ -127,8 +127,7 @@ def _volumes(run: Run, claim: ClaimPlan) -> Iterator[Raw]:
         volume = run.systems.client.find(resources.VOLUMES, name)
         if volume is None:
             continue
-        is_ours = uid_of(volume) in run.made or is_made_by_tool(volume)
-        if uid_of(volume) != claim.old_volume_uid and not is_ours:
+        if uid_of(volume) != claim.old_volume_uid and not is_made_here(volume, run.made):
             raise NeedsPerson(
                 f"volume {name} (uid {uid_of(volume)}) was made by somebody else; "
                 f"the one that was backed up had uid {claim.old_volume_uid}"

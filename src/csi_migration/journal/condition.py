@@ -9,8 +9,8 @@ from csi_migration.journal.errors import JournalUnreadable
 from csi_migration.journal.files import temporary_for
 from csi_migration.journal.lock import refuse_if_held
 from csi_migration.journal.reading import read
-from csi_migration.journal.record import RunEnded
-from csi_migration.model.errors import ExitCode, UsageError
+from csi_migration.journal.record import reached_its_goal
+from csi_migration.model.errors import UsageError
 
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
@@ -107,7 +107,7 @@ def _whose(path: Path) -> str:
     except (OSError, JournalUnreadable):
         return "it holds a migration whose journal cannot be read"
     identity, last = reading.created.identity, reading.records[-1]
-    finished = isinstance(last, RunEnded) and last.exit_code == ExitCode.DONE
+    finished = reached_its_goal(last)
     whose = f"it holds the migration of StatefulSet {identity.namespace}/{identity.statefulset}"
     return f"{whose}, which {'finished' if finished else f'did not finish; {_WAYS_ON}'}"
 

@@ -11,8 +11,15 @@ from csi_migration.journal.condition import JOURNAL, refuse_without_journal
 from csi_migration.journal.errors import JournalUnreadable
 from csi_migration.journal.journal import open_intents
 from csi_migration.journal.reading import read
-from csi_migration.journal.record import Identity, Intent, Record, RunEnded, RunStarted, Saved
-from csi_migration.model.errors import ExitCode, UsageError
+from csi_migration.journal.record import (
+    Identity,
+    Intent,
+    Record,
+    RunStarted,
+    Saved,
+    reached_its_goal,
+)
+from csi_migration.model.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,7 @@ class Peek:
     @property
     def has_finished(self) -> bool:
         """Whether the last run reached its goal."""
-        last = self.records[-1]
-        return isinstance(last, RunEnded) and last.exit_code == ExitCode.DONE
+        return reached_its_goal(self.records[-1])
 
     @property
     def was_taken_back(self) -> bool:

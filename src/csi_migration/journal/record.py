@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from csi_migration.model.errors import ExitCode
+
 SCHEMA = 1
 NO_CHECKSUM = ""
 """What the first line is chained to."""
@@ -127,6 +129,11 @@ class RunEnded(Entry, frozen=True, kw_only=True, tag="run-ended"):
 
 
 Record = Created | RunStarted | Saved | Intent | Done | Failed | Note | RunEnded
+
+
+def reached_its_goal(record: Record) -> bool:
+    """Whether it tells of a run's end that was a success."""
+    return isinstance(record, RunEnded) and record.exit_code == ExitCode.DONE
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

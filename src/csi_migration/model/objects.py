@@ -6,7 +6,7 @@ not know, and a StatefulSet that lost a field of its template restarts every pod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 Raw = dict[str, Any]
@@ -204,6 +204,13 @@ def claim_name(template: str, statefulset: str, ordinal: int) -> str:
 def is_made_by_tool(item: Raw) -> bool:
     """Whether this tool created or changed the object, by the server's own record."""
     return is_managed_by(item, FIELD_MANAGER)
+
+
+def is_made_here(item: Raw, made: Collection[str]) -> bool:
+    """Whether this migration made it: by the uids that its journal knows, or by the server's
+    record, which may be lost.
+    """
+    return uid_of(item) in made or is_made_by_tool(item)
 
 
 def is_managed_by(item: Raw, manager: str) -> bool:
