@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ NOTHING_CHANGED = (USAGE, 3, 8, 9)
 NOTHING_CHANGED_NOW = (8, 9)
 # Taking back one replica leaves none half-way behind that another run left so.
 _NOT_NAMED = "not named in --replica"
+_GIVEN_BACK = re.compile(r"(\S+) was not (?:migrated|taken back); it runs again")
 _LEASE_LEFT = "left behind or unexpected: Lease csi-migration-web"
 
 
@@ -169,12 +171,14 @@ class Attempt:
 
     def _deleted_needlessly(self) -> Iterator[str]:
         """Each pod goes once for each way that the set takes, and again only where it was just
-        its deletion that was struck.
+        its deletion that was struck, or where a run says that it gave the pod back.
         """
         ways = sum(1 for _ in groupby(one.stage.command == "rollback" for one in self.done))
         asked = Counter(sent.name for one in self.done for sent in one.meter.of("w") if _ends(sent))
         struck = (one.meter.struck for one in self.done)
         again = Counter(sent.name for sent in struck if sent and _ends(sent))
+        for one in self.done:
+            again.update(set(_GIVEN_BACK.findall(one.run.stderr)))
         for pod, times in asked.items():
             if times > ways + again[pod]:
                 yield f"{pod} was deleted {times} times"

@@ -125,6 +125,7 @@ MISFITS: list[tuple[str, Severity, str, Any]] = [
     ("driver-everywhere", WARNING, "nodes/node-2", snapshots.node("node-2")),
     ("csi-driver", BLOCKER, "csi_drivers", {}),
     ("csi-driver", ACCEPT, "csi_drivers", None),
+    ("driver-lets-go", ACCEPT, "driver_features", None),
     ("driver-lets-go", BLOCKER, "driver_features", features("true")),
     ("driver-lets-go", BLOCKER, "driver_features", features("1")),
     ("nodes-ready", BLOCKER, "nodes/node-1/status/conditions", []),

@@ -12,7 +12,7 @@ import pytest
 from csi_migration.engine.observe import Observer
 from csi_migration.engine.swap import Swap
 from csi_migration.model.plan import ReplicaPlan, Window
-from csi_migration.model.seen import ReplicaSeen
+from csi_migration.model.seen import PodSeen, Presence, ReplicaSeen, SetSeen
 from csi_migration.model.step import Act, Action, AwaitIt, Look, LookAt, Refuse, Step, Wait
 
 DELETION = Act(Action.DELETE_VOLUME, "data-web-0")
@@ -75,3 +75,38 @@ def test_a_wait_goes_by_what_was_looked_up() -> None:
 @pytest.mark.parametrize("step", [DELETION, REFUSAL])
 def test_also_after_a_look_what_is_hard_to_take_back_goes_by_two(step: Step) -> None:
     assert taken(LOOK, step, step, CREATION, WAIT) == (CREATION, [WAIT])
+
+
+# How long it was away ------------------------------------------------------------------
+
+
+def seen_with(*, ready: bool) -> ReplicaSeen:
+    return ReplicaSeen(SetSeen(Presence.ABSENT), PodSeen(Presence.NEW, ready=ready), {})
+
+
+def swap_that_sees(*pictures: ReplicaSeen) -> Swap:
+    replica = cast(ReplicaPlan, SimpleNamespace(pod="web-0", pod_uid="uid", node="", claims=()))
+    swap = Swap(MagicMock(window=Window.REPLICA), replica, dict, {"spec": {}}, {"spec": {}})
+    left = list(pictures)
+    swap.observer = cast(Observer, SimpleNamespace(observe=lambda: left.pop(0)))
+    return swap
+
+
+def test_a_pod_is_back_when_it_is_first_seen_ready_whether_or_not_that_was_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([100.0, 112.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    swap = swap_that_sees(seen_with(ready=False), seen_with(ready=True), seen_with(ready=True))
+    swap._note(Act(Action.DELETE_POD), {})
+    found = []
+    for _ in range(3):
+        swap._observed(lambda *_: WAIT)
+        found.append(swap.seconds_away)
+    assert found == [None, 12.0, 12.0]
+
+
+def test_of_a_pod_that_another_run_stopped_nobody_knows_how_long_it_was_away() -> None:
+    swap = swap_that_sees(seen_with(ready=True))
+    swap._observed(lambda *_: WAIT)
+    assert swap.seconds_away is None

@@ -21,7 +21,7 @@ from csi_migration.engine.tidy import tidy_up
 from csi_migration.engine.whole_set import close_the_shared_window
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.record import ObjectRef
-from csi_migration.kube import resources
+from csi_migration.kube import ReadFailed, resources
 from csi_migration.model.plan import Window
 from csi_migration.model.seen import PodSeen, Presence, ReplicaSeen, SetSeen
 from csi_migration.model.step import Act, Action
@@ -119,3 +119,21 @@ def test_each_step_of_a_swap_is_taken_under_the_lease(run: Run) -> None:
     seen = ReplicaSeen(SetSeen(Presence.ABSENT), PodSeen(Presence.ABSENT), {})
     swap._act(Act(Action.CREATE_POD), seen)
     assert cluster_of(run).writes == ["create web-1"]
+
+
+def test_a_look_at_the_lease_that_fails_is_no_try_of_the_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tries are few, and an API server that is away is waited for much longer."""
+
+    def is_away() -> None:
+        raise ReadFailed("no answer")
+
+    original = run.plan.original
+    swap = Swap(run, run.plan.replicas[0], lambda: original, original, original)
+    seen = ReplicaSeen(SetSeen(Presence.ABSENT), PodSeen(Presence.ABSENT), {})
+    monkeypatch.setattr(run.lease, "require", is_away)
+    for _ in range(100):
+        with pytest.raises(ReadFailed):
+            swap._act(Act(Action.CREATE_POD), seen)
+    assert cluster_of(run).writes == []

@@ -8,7 +8,7 @@ import pytest
 
 from csi_migration.decide.permissions import COMPLETING
 from csi_migration.engine.dry_runs import ask
-from csi_migration.engine.gather_around import Around
+from csi_migration.engine.gather_around import Around, driver_features
 from csi_migration.engine.gather_disks import recorded_ids
 from csi_migration.kube import Client, ReadFailed, resources
 from csi_migration.kube.resources import CLAIMS
@@ -129,13 +129,22 @@ def test_one_kind_that_cannot_be_seen_does_not_hide_what_the_others_hold(
     assert (list(found), unseen) == (["replicaset/other"], ("jobs.batch",))
 
 
+FEATURES = "internal-feature-states.csi.vsphere.vmware.com"
+FORBIDDEN, NOT_THERE = Reply(403, status(403, "Forbidden")), Reply(404, status(404, "NotFound"))
+
+
 def test_the_drivers_features_are_read_where_they_may_be(server: ApiServer, client: Client) -> None:
     (states,) = features("true").values()
-    server.answers += [allowed(yes=True) for _ in COMPLETING]
-    server.answers += [Reply(403, status(403, "Forbidden")), Reply(404, status(404, "NotFound"))]
-    server.answers += [Reply(200, states)]
+    server.answers += [FORBIDDEN, NOT_THERE, Reply(200, states)]
 
-    assert Around(client, "shop").driver_features() == {"kube-system": states}
-    assert {r.path.rpartition("/")[2] for r in server.received[len(COMPLETING) :]} == {
-        "internal-feature-states.csi.vsphere.vmware.com"
-    }
+    assert driver_features(client) == {"kube-system": states}
+    assert {r.path.rpartition("/")[2] for r in server.received} == {FEATURES}
+
+
+def test_a_driver_without_features_is_not_one_whose_features_may_not_be_read(
+    server: ApiServer, client: Client
+) -> None:
+    server.answers += [FORBIDDEN, NOT_THERE, FORBIDDEN]
+    assert driver_features(client) == {}
+    server.answers += [FORBIDDEN] * 3
+    assert driver_features(client) is None

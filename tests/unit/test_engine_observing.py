@@ -124,3 +124,16 @@ def test_who_holds_a_disk_is_asked_anew_once_its_id_is_known() -> None:
     observer.facts.attached_by = ()
     observer.look(AT_DISK)
     assert observer.facts.attached_by is None
+
+
+def test_what_was_seen_of_a_disk_while_its_pod_ran_is_forgotten_whoever_stopped_it() -> None:
+    """A snapshot that was taken in between has made another file of it."""
+    cluster, disks = cluster_with_volume(FIELD_MANAGER), Disks()
+    observer = observing(cluster, disks)
+    observer.observe()
+    observer.look(AT_DISK)
+    assert observer.observe().claims[CLAIM].disk_looked_up
+    del cluster.objects["pods", "web-0"]
+    assert not observer.observe().claims[CLAIM].disk_looked_up
+    observer.look(AT_DISK)
+    assert observer.observe().claims[CLAIM].disk_looked_up

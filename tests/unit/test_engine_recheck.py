@@ -163,6 +163,18 @@ def test_a_driver_that_came_to_keep_volumes_keeps_the_replica_here(cluster: Clus
     assert "[driver-lets-go]" in " ".join(objections(cluster))
 
 
+def test_going_back_too_a_replica_needs_a_driver_that_lets_go(cluster: Cluster) -> None:
+    """Nothing else that preflight looks at matters there."""
+    eyes, _ = eyes_on(cluster)
+    del cluster.objects["nodes", "node-1"]
+    assert list(eyes.objections_to_going_back()) == []
+    (states,) = features("true").values()
+    cluster.put(resources.CONFIG_MAPS, states)
+    found = list(eyes.objections_to_going_back())
+    assert found
+    assert all("[driver-lets-go]" in each for each in found)
+
+
 @pytest.mark.parametrize("replicas", [2, 60])
 def test_each_replica_is_tried_before_it_leaves(cluster: Cluster, replicas: int) -> None:
     assert objections(cluster, replicas=replicas) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from csi_migration.decide.plan import plan_of
+from csi_migration.decide.todays_set import doubts_about_heir
 from csi_migration.engine.companions import missing_claims, settled_set, vanished
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.todays_set import go_by_todays_set, save_todays_set
@@ -266,6 +269,27 @@ def test_after_a_rollbacks_first_change_a_set_that_was_made_again_is_no_heir() -
     directory.records += intents(scaled(3))
     save_todays_set(run)
     assert run.made == set()
+
+
+def test_a_rollback_that_has_only_set_policies_takes_no_heir_away() -> None:
+    """It does that before all else, and may then wait for room until somebody stops it."""
+    run, _ = run_after(0, taken_over_by(made_by_the_migration()))
+    directory: Any = run.directory
+    directory.records += (
+        msgspec.structs.replace(intents(scaled(3))[0], action="set-policy-retain"),
+    )
+    save_todays_set(run)
+    assert run.made == {UID}
+
+
+def test_a_set_that_was_made_again_with_its_templates_in_another_order_is_no_other_one() -> None:
+    made = made_by_the_migration()
+    (data,) = made["spec"]["volumeClaimTemplates"]
+    both = [data, changed(data, "metadata/name", "logs")]
+    plan = plan_of(snapshots.healthy())
+    original = changed(plan.original, "spec/volumeClaimTemplates", both)
+    heir = changed(made, "spec/volumeClaimTemplates", both[::-1])
+    assert not list(doubts_about_heir(replace(plan, original=original, replicas=()), heir, {}, {}))
 
 
 @pytest.mark.parametrize(

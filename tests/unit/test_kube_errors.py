@@ -39,6 +39,7 @@ def test_a_name_that_is_taken_is_no_conflict_of_versions() -> None:
         (kube.Forbidden, ExitCode.AUTHENTICATION),
         (kube.NotSent, ExitCode.UNREACHABLE),
         (kube.ReadFailed, ExitCode.UNREACHABLE),
+        (kube.TooManyRequests, ExitCode.UNREACHABLE),
         (kube.MaybeApplied, ExitCode.FAILED),
         (kube.Rejected, ExitCode.FAILED),
     ],

@@ -13,6 +13,7 @@ from csi_migration.model.events import ReplicaDone, RunEnded, VolumeMoved
 from csi_migration.model.finding import Finding, Severity
 from csi_migration.report.errors import error_json, error_text
 from csi_migration.report.findings import findings_json, findings_text
+from csi_migration.report.plain import moved
 from csi_migration.report.result import ending, result_table
 from csi_migration.report.style import Colour, Paint, duration, timestamp, use_colour
 from csi_migration.report.wrapping import labelled
@@ -60,6 +61,12 @@ def test_the_result_has_one_row_for_each_claim() -> None:
         "web-1     logs-web-1   pvc-12       csi-12       fcd-12   6.4s\n"
         "web-0     data-web-0   pvc-1        csi-1        <none>   11.0s\n"
     )
+
+
+def test_how_long_a_pod_was_away_that_another_run_stopped_is_not_said() -> None:
+    (first, *_) = DONE
+    assert "<none>" in result_table([replace(first, seconds_away=None)])
+    assert moved(replace(first, seconds_away=None)) == "2 volumes on CSI"
 
 
 def test_without_a_swap_there_is_no_table() -> None:

@@ -21,6 +21,7 @@ from tests.torture.outcome import StageRun, Verdict, verdict_of
 from tests.torture.signature import Signature
 
 WRITE = Signature("kubernetes", "delete", "pods", "web-0", kind="w")
+OTHER_WRITE = Signature("vcenter", "RegisterDisk", "", "0.vmdk", kind="w")
 ORIGINAL: State = {"PersistentVolume pv-of-data-web-0": {"spec": "in-tree"}}
 MIGRATED: State = {"PersistentVolume pv-of-data-web-0": {"spec": "CSI"}}
 KILL = "one:all@w1=kill-before"
@@ -33,7 +34,7 @@ class Scripted:
     def __init__(self, codes: list[int], state: State, **report: Any) -> None:
         self.codes, self.end = codes, state
         self.ran: list[str] = []
-        self.says = ""
+        self.says, self.struck = "", WRITE
         self.writes: list[Signature] = []
         self.stands = [{"StatefulSet web": "1"}]
         self.elsewhere = 0
@@ -50,7 +51,7 @@ class Scripted:
     def run(self, stage: Stage) -> StageRun:
         self.ran.append(stage.command)
         code = self.codes.pop(0)
-        meter = Meter(stage.strike, WRITE if stage.strike and code != 0 else None)
+        meter = Meter(stage.strike, self.struck if stage.strike and code != 0 else None)
         meter.seen += self.writes
         return StageRun(stage, ToolRun(code, "", self.says, 0.1), meter)
 
@@ -110,6 +111,19 @@ def test_a_fault_that_stops_the_run_is_followed_by_resume() -> None:
     patient = Scripted([5, 0], MIGRATED)
     assert verdict(tried(FAULT, patient)) is Verdict.PASSED
     assert patient.ran == ["all", "resume"]
+
+
+def test_a_pod_that_is_deleted_again_for_nothing_fails() -> None:
+    patient = Scripted([5, 0], MIGRATED)
+    patient.struck, patient.writes = OTHER_WRITE, [WRITE]
+    assert tried("one:all@w2=503,resume", patient).problems == ["web-0 was deleted 2 times"]
+
+
+def test_a_pod_that_a_run_has_given_back_may_be_deleted_again() -> None:
+    patient = Scripted([5, 0], MIGRATED)
+    patient.struck, patient.writes = OTHER_WRITE, [WRITE]
+    patient.says = "web-0 was not migrated; it runs again on its in-tree volumes."
+    assert verdict(tried("one:all@w2=503,resume", patient)) is Verdict.PASSED
 
 
 def test_what_was_never_struck_is_not_survived() -> None:

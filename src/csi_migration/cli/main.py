@@ -35,9 +35,9 @@ def cli() -> None:
     Class Disk, and each PersistentVolume and claim is made again on top of it,
     replica by replica, with the application up.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 preflight blockers, 4 plan has changes
-    (if asked for), 5 stopped (the message says where things stand), 6 needs a person,
-    7 locked, 8 authentication or permissions, 9 unreachable.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 blockers or a plan that has moved, 4 plan
+    has changes (if asked for), 5 stopped (go on with `resume` or back with `rollback`),
+    6 needs a person, 7 locked, 8 authentication or permissions, 9 unreachable.
     """
 
 

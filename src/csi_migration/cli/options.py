@@ -29,46 +29,58 @@ PLACES = (
 )
 """The parameters that say where the systems are, and whom to trust there."""
 
-_CLUSTER: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--kubeconfig",
-        help="Kubeconfig of the admin cluster, or of the cluster that runs the StatefulSet "
-        "[default: $KUBECONFIG]",
-    ),
-    click.option("--context", help="Context in the kubeconfig [default: its current one]"),
-    click.option(
-        "--cluster-name",
-        default="",
-        help="User cluster that runs the StatefulSet; its kubeconfig is read from the admin "
-        "cluster [default: the cluster of --kubeconfig itself]",
-    ),
-    click.option(
-        "--cluster-secret",
-        metavar="NAMESPACE/NAME/KEY",
-        help="Secret that holds the user cluster's kubeconfig "
-        "[default: CLUSTER_NAME/admin/admin.conf]",
-    ),
-)
+_AS_RECORDED = "as recorded"
 
-_PLACES: tuple[Callable[[Any], Any], ...] = (
-    *_CLUSTER,
-    click.option(
-        "--vcenter-config",
-        type=click.Path(path_type=Path),
-        help="The driver's csi-vsphere.conf with vCenter's address and credentials "
-        "[default: the cluster's own Secret]",
-    ),
-    click.option(
-        "--vcenter-ca",
-        type=click.Path(path_type=Path),
-        help="PEM file with the authority of vCenter's certificate",
-    ),
-    click.option(
-        "--vcenter-thumbprint",
-        default="",
-        help="SHA-1 or SHA-256 of vCenter's certificate",
-    ),
-)
+
+def _place(flag: str, text: str, unsaid: str, **more: Any) -> Callable[[Any], Any]:
+    """Where something is; `unsaid`, in words, is where it is if nothing is said."""
+    return click.option(flag, help=f"{text} [default: {unsaid}]", **more)
+
+
+def _cluster(*, is_begun: bool = False) -> tuple[Callable[[Any], Any], ...]:
+    """Where the cluster is; of a migration that was begun it is recorded."""
+    return (
+        _place(
+            "--kubeconfig",
+            "Kubeconfig of the admin cluster, or of the cluster that runs the StatefulSet",
+            _AS_RECORDED if is_begun else "$KUBECONFIG",
+        ),
+        _place(
+            "--context",
+            "Context in the kubeconfig",
+            _AS_RECORDED if is_begun else "its current one",
+        ),
+        _place(
+            "--cluster-name",
+            "User cluster that runs the StatefulSet; its kubeconfig is read from the admin cluster",
+            _AS_RECORDED if is_begun else "the cluster of --kubeconfig itself",
+            default="",
+        ),
+        _place(
+            "--cluster-secret",
+            "Secret that holds the user cluster's kubeconfig",
+            _AS_RECORDED if is_begun else "where Google's or Cluster API's admin clusters have it",
+            metavar="NAMESPACE/NAME/KEY",
+        ),
+    )
+
+
+def _places(*, is_begun: bool = False) -> tuple[Callable[[Any], Any], ...]:
+    """Where the systems are, and whom to trust there."""
+    of_a_file = click.Path(path_type=Path)
+    authority = "PEM file with the authority of vCenter's certificate"
+    fingerprint = "SHA-1 or SHA-256 of vCenter's certificate"
+    return (
+        *_cluster(is_begun=is_begun),
+        _place(
+            "--vcenter-config",
+            "The driver's csi-vsphere.conf with vCenter's address and credentials",
+            _AS_RECORDED if is_begun else "the cluster's own Secret",
+            type=of_a_file,
+        ),
+        click.option("--vcenter-ca", type=of_a_file, help=authority),
+        click.option("--vcenter-thumbprint", default="", help=fingerprint),
+    )
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -186,12 +198,17 @@ _OUTPUT = click.option(
 
 def places(command: Command) -> Command:
     """Add the options that say where the systems are."""
-    return _with(command, _PLACES)
+    return _with(command, _places())
+
+
+def places_begun(command: Command) -> Command:
+    """Add the same for a migration that was begun: what is not given is as recorded."""
+    return _with(command, _places(is_begun=True))
 
 
 def cluster_places(command: Command) -> Command:
     """Add those of them that say where the cluster is; vCenter is not asked."""
-    return _with(command, _CLUSTER)
+    return _with(command, _cluster())
 
 
 def cluster_words(arguments: dict[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from csi_migration.cli.page import on_stdout
 from csi_migration.model.errors import ExitCode
 
 
-@click.command()
+@click.command(short_help="Print every step to come; change nothing.")
 @options.places
 @options.statefulset
 @options.accepting

@@ -11,7 +11,7 @@ from csi_migration.cli.page import on_stdout
 from csi_migration.model.errors import ExitCode
 
 
-@click.command()
+@click.command(short_help="Check a StatefulSet; change nothing.")
 @options.places
 @options.statefulset
 @options.working_directory("Look at the folder for the backup, too; it is not touched")

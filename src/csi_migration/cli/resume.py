@@ -9,8 +9,8 @@ import click
 from csi_migration.cli import options, taking_up
 
 
-@click.command()
-@options.places
+@click.command(short_help="Go on forwards with a migration that was stopped.")
+@options.places_begun
 @options.statefulset_begun
 @taking_up.working_directory
 @options.accepting
@@ -20,8 +20,13 @@ def resume(**arguments: Any) -> None:
     """Go on with a migration that was stopped, from what is seen in the cluster and in vCenter.
 
     Always forwards, whatever stopped it; `rollback` goes back. Flags come from the
-    directory. Places and patience may be given anew, and so must --health-command; the
-    set, its cluster, its classes and the window are as they were.
+    directory. Those that say where something is, time-outs and --soak-seconds may be
+    others now, --max-unavailable may be less, and --health-command has to be given
+    again; the set, its cluster, its classes and the window stay as they were.
+
+    If the directory is lost, name a new one, and the set with --kubeconfig,
+    --cluster-name, --sts-namespace and --sts-name: it is made again from the backup in
+    the cluster.
     """
     from csi_migration.model.plan import Direction
 

@@ -9,8 +9,8 @@ import click
 from csi_migration.cli import options, taking_up
 
 
-@click.command()
-@options.places
+@click.command(short_help="Take replicas back to their in-tree volumes.")
+@options.places_begun
 @options.statefulset_begun
 @taking_up.working_directory
 @click.option(
@@ -26,6 +26,9 @@ def rollback(**arguments: Any) -> None:
 
     One by one, on the same disks, with the application up. The disks stay First
     Class Disks, which does no harm. May be stopped and begun again at any time.
+
+    Flags come from the directory, as for `resume`; and if it is lost, it is made again
+    from the backup in the cluster in the same way.
     """
     from csi_migration.model.plan import Direction
 

@@ -9,8 +9,8 @@ import click
 from csi_migration.cli import options, taking_up
 
 
-@click.command()
-@options.places
+@click.command(short_help="Say where it stands; change nothing.")
+@options.places_begun
 @taking_up.working_directory
 @options.output
 def status(**arguments: Any) -> None:

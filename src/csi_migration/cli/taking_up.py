@@ -131,16 +131,17 @@ def take_up(command: str, given: dict[str, Any], direction: Direction, question:
             resolution="Start a new one with `rolling-migration all` and another directory.",
         )
     arguments = merged(given, found.arguments, directory)
+    patience = options.run_options_of(arguments)
     _warn(command, found, has_health_command=bool(given["health_command"]))
     with (
         connected(options.places_of(arguments)) as systems,
         reporter_for(given["output"], sys.stdout, sys.stderr, environment=os.environ) as reporter,
     ):
-        if command == "rollback" and clean_up_after(systems, directory, reporter.event):
+        if command == "rollback" and clean_up_after(systems, patience, directory, reporter.event):
             return
         with taken_up_run(
             systems,
-            options.run_options_of(arguments),
+            patience,
             directory,
             direction,
             only=tuple(given.get("replica") or ()),

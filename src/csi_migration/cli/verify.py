@@ -10,8 +10,8 @@ from csi_migration.cli import options, taking_up
 from csi_migration.model.errors import ExitCode
 
 
-@click.command()
-@options.places
+@click.command(short_help="See whether all is as it should be; change nothing.")
+@options.places_begun
 @taking_up.working_directory
 @options.output
 def verify(**arguments: Any) -> None:

@@ -199,7 +199,7 @@ def csi_driver(snapshot: Snapshot) -> Iterator[Problem]:
     _BLOCKER,
     "the CSI driver takes a volume out of Cloud Native Storage when its PersistentVolume is gone",
     looks_at="improved-volume-visibility in the driver's ConfigMap "
-    "internal-feature-states.csi.vsphere.vmware.com, if it is there and can be read",
+    "internal-feature-states.csi.vsphere.vmware.com, if it is there",
     source="vsphere-csi-driver after release-3.8: syncer/metadatasyncer.go:csiPVDeleted",
     resolution='Set it to "false" there until the migration has ended.',
 )
@@ -208,6 +208,10 @@ def driver_lets_go(snapshot: Snapshot) -> Iterator[Problem]:
     swap waits until the entry is gone, so a replica would stay away, forwards and back. No
     release branch of the driver up to 3.8 has the feature.
     """
+    if snapshot.driver_features is None:
+        where = f"configmap/{FEATURE_STATES}"
+        yield unknown(where, "it can't be seen", "Grant get configmaps for it.")
+        return
     for namespace, states in snapshot.driver_features.items():
         state = (states.get("data") or {}).get(_KEEPS_VOLUMES, "")
         if state in _ON:

@@ -14,7 +14,7 @@ from csi_migration.model.disk import Disk
 from csi_migration.model.plan import ClaimPlan, MigrationPlan, ReplicaPlan
 from csi_migration.model.seen import Presence, ReplicaSeen, Seen
 from csi_migration.model.status import Disagreement, Write
-from csi_migration.model.step import Action
+from csi_migration.model.step import SET_POLICY, Action
 
 _DELETING = {
     Action.OPEN_WINDOW.value,
@@ -33,7 +33,6 @@ _CREATING = {
     Action.RESTORE_CLAIM.value,
 }
 _ON_DISKS = (Action.REGISTER_DISK.value, Action.PROTECT_DISK.value)
-_POLICY = "set-policy-"
 _VOLUME, _POD, _SET = "PersistentVolume", "Pod", "StatefulSet"
 
 _ASK = "Find out who did it before you go on; `resume` and `rollback` decide from what is there."
@@ -102,7 +101,7 @@ def _last_of_each(writes: tuple[Write, ...]) -> Iterator[Write]:
 
     A policy is told apart from the object that has it.
     """
-    last = {(w.kind, w.name, w.action.startswith(_POLICY)): w for w in writes}
+    last = {(w.kind, w.name, w.action.startswith(SET_POLICY)): w for w in writes}
     yield from last.values()
 
 
@@ -135,13 +134,13 @@ def _took_effect(write: Write, now: Now) -> bool:
     item = now.objects.get((write.kind, write.name), Seen(Presence.ABSENT))
     if write.action in _DELETING:
         return item.uid != write.uid or item.terminating
-    if write.action.startswith(_POLICY):
+    if write.action.startswith(SET_POLICY):
         return now.retained.get(write.name) is _is_retain(write)
     return item.presence in (Presence.OLD, Presence.NEW)
 
 
 def _is_retain(write: Write) -> bool:
-    return write.action == f"{_POLICY}retain"
+    return write.action == f"{SET_POLICY}retain"
 
 
 # What was done, and is not so now ------------------------------------------------
@@ -213,8 +212,8 @@ def _wanted_policy(volume: str, at_first: str, writes: tuple[Write, ...]) -> str
     for write in writes:
         if (write.kind, write.name) != (_VOLUME, volume):
             continue
-        if write.action.startswith(_POLICY):
-            policy = "" if write.is_open else write.action.removeprefix(_POLICY).capitalize()
+        if write.action.startswith(SET_POLICY):
+            policy = "" if write.is_open else write.action.removeprefix(SET_POLICY).capitalize()
         elif write.action in _CREATING:
             policy = "Retain"
     return policy

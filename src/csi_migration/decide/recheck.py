@@ -49,12 +49,16 @@ def of_one_replica(statefulset: Raw, ordinal: int) -> Raw:
     return statefulset | {"spec": spec}
 
 
-def objections(snapshot: Snapshot) -> Iterator[str]:
+GOING_BACK = frozenset({"driver-lets-go"})
+"""What would leave a replica away on its way back, too: its CSI volume has to be let go of."""
+
+
+def objections(snapshot: Snapshot, *, only: frozenset[str] = AGAIN) -> Iterator[str]:
     """Why this replica must not leave now, in words with the check's id.
 
     What the person has accepted is no reason, nor what can't be told: preflight had it
     accepted before the run began.
     """
-    for finding in findings(snapshot, only=AGAIN):
+    for finding in findings(snapshot, only=only):
         if finding.forbids and finding.known:
             yield f"{finding.subject}: {finding.message} [{finding.id}]"

@@ -125,11 +125,7 @@ def doubts_about_heir(
     apply it again; so do Helm and operators. Its controller takes the pods back by their
     labels and knows the claims by their names (kubernetes: stateful_set.go).
     """
-    if statefulset["spec"]["selector"] != plan.original["spec"]["selector"]:
-        yield "it selects other pods"
-    names = [name_of(template) for template in claim_templates_of(statefulset)]
-    if names != [name_of(template) for template in claim_templates_of(plan.original)]:
-        yield f"its claim templates are {', '.join(names) or 'none'}"
+    yield from other_than_then(plan, statefulset)
     kept = ordinals_of(statefulset)
     for replica in plan.replicas:
         if replica.ordinal in kept:
@@ -137,6 +133,15 @@ def doubts_about_heir(
             if pod is not None and controller_uid_of(pod) != uid_of(statefulset):
                 yield f"pod {replica.pod} is not its own"
             yield from _not_ours(replica, claims)
+
+
+def other_than_then(plan: MigrationPlan, statefulset: Raw) -> Iterator[str]:
+    """What of it can't be edited and is not as it was, in words."""
+    if statefulset["spec"]["selector"] != plan.original["spec"]["selector"]:
+        yield "it selects other pods"
+    names = sorted(map(name_of, claim_templates_of(statefulset)))
+    if names != sorted(map(name_of, claim_templates_of(plan.original))):
+        yield f"its claim templates are {', '.join(names) or 'none'}"
 
 
 def _not_ours(replica: ReplicaPlan, claims: Mapping[str, Raw]) -> Iterator[str]:

@@ -52,7 +52,10 @@ def _ways_on(run: Run) -> str:
     path = run.directory.path
     if PLAN in run.directory.journal.saved_files():
         return ways_on(path)
-    return f"Take away what it left with `{way_on('rollback', path)}`, then begin again."
+    return (
+        f"Take away what it left with `{way_on('rollback', path)}`, then begin again with "
+        "another directory."
+    )
 
 
 def tell_start(run: Run) -> None:

@@ -47,6 +47,7 @@ class Facts:
     disks: dict[str, Disk | None] = field(default_factory=dict)
     disk_ids: dict[str, str] = field(default_factory=dict)
     registered: dict[str, bool] = field(default_factory=dict)
+    pod_was_there: bool = False
 
     def answer(self, question: LookAt) -> object:
         """What was found out of it last; None if nothing was."""
@@ -73,6 +74,12 @@ class Facts:
             self.disks.pop(claim, None)
         if action in _CHANGING_REGISTRATION:
             self.registered.pop(claim, None)
+
+    def follow_the_pod(self, *, is_there: bool) -> None:
+        """Drop what was seen while the pod could still write, whoever stopped it."""
+        if self.pod_was_there and not is_there:
+            self.disks.clear()
+        self.pod_was_there = is_there
 
     def forget_what_ages(self) -> None:
         """Drop what others may have changed while nobody could look."""

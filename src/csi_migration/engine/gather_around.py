@@ -65,15 +65,6 @@ class Around:
         found, unseen = self._of_kinds(_WEBHOOKS)
         return None if unseen else found
 
-    def driver_features(self) -> dict[str, Raw]:
-        """Its feature states by namespace, where they are and can be read."""
-        found: dict[str, Raw] = {}
-        for namespace in DRIVER_NAMESPACES:
-            with contextlib.suppress(Forbidden):
-                if states := self._client.find(resources.CONFIG_MAPS, FEATURE_STATES, namespace):
-                    found[namespace] = states
-        return found
-
     def _of_kinds(self, kinds: tuple[Resource, ...]) -> tuple[dict[str, Raw], tuple[str, ...]]:
         found: dict[str, Raw] = {}
         unseen: list[str] = []
@@ -95,8 +86,17 @@ class Around:
             quotas=self.listed(resources.QUOTAS),
             volume_snapshots=self.listed(resources.VOLUME_SNAPSHOTS),
             csi_drivers=self.by_name(resources.CSI_DRIVERS),
-            driver_features=self.driver_features(),
+            driver_features=driver_features(self._client),
         )
+
+
+def driver_features(client: Client) -> dict[str, Raw] | None:
+    """The CSI driver's feature states by namespace, where they are; None where none may be read."""
+    found: dict[str, Raw | None] = {}
+    for namespace in DRIVER_NAMESPACES:
+        with contextlib.suppress(Forbidden):
+            found[namespace] = client.find(resources.CONFIG_MAPS, FEATURE_STATES, namespace)
+    return {where: states for where, states in found.items() if states} if found else None
 
 
 def _dotted(resource: Resource) -> str:

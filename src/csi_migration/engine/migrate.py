@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
 from csi_migration.decide.replica_rules import vanished_words
@@ -194,10 +194,14 @@ class Migration:
         return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck)
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
-        if not self._is_rechecked(replica):
-            return
+        if replica.pod in self._half_way:
+            return  # it has left already
+        eyes = self._eyes
         try:
-            yield from self._eyes.objections(replica)
+            if self._run.goes_back:
+                yield from eyes.objections_to_going_back()
+            else:
+                yield from eyes.objections(replica)
         except TRANSIENT:
             self._bring_back_the_vanished()  # vCenter may stay away for long
             raise
@@ -221,7 +225,7 @@ class Migration:
         """Between two swaps of one window too, only the set's controller makes a pod again."""
         run = self._run
         if run.window is Window.RUN:
-            gone = run.patiently("", lambda: _vanished(run))
+            gone = run.patiently("", lambda: _vanished(run, self._half_way))
             if gone:
                 run.tell(Notice("warning", vanished_words(gone)))
                 self._bring_the_set_back()
@@ -238,6 +242,7 @@ class Migration:
     def _swap(self, replicas: list[ReplicaPlan], through: list[Swap]) -> None:
         def came_through(swap: Swap) -> None:
             self._on_csi, self._changed = self._on_csi_after(swap.replica), True
+            self._half_way.discard(swap.pod)
             through.append(swap)
 
         self._hands = Hands(
@@ -307,9 +312,18 @@ class Migration:
         close_the_shared_window(self._run, templates, awaits_adoption=awaits_adoption)
 
 
-def _vanished(run: Run) -> list[str]:
-    """Whom the set's controller would make again; over a missing claim it can't come back."""
-    return [] if settled_set(run) or missing_claims(run) else vanished(run)
+def _vanished(run: Run, half_way: Collection[str]) -> list[str]:
+    """Whom the set's controller has to make again.
+
+    Nobody as long as a replica that an earlier run left half-way has no pod or misses a
+    claim: over that the set can't come back, and it would start the pod before this run has
+    seen the disks free.
+    """
+    gone = [] if settled_set(run) else vanished(run)
+    first = [replica for replica in run.plan.replicas if replica.pod in half_way]
+    claims = {claim.name for replica in first for claim in replica.claims}
+    is_between = any(each.name in claims for each in missing_claims(run)) if gone else False
+    return [] if is_between or set(gone) & set(half_way) else gone
 
 
 def _urgency(standing: Standing | None) -> int:

@@ -89,6 +89,7 @@ class Observer:
         found = self._found()
         statefulset = found[resources.STATEFULSETS, self._plan.statefulset]
         pod = found[resources.PODS, self._replica.pod]
+        self.facts.follow_the_pod(is_there=pod is not None)
         return ReplicaSeen(
             statefulset=self._set_seen(statefulset),
             pod=self._pod_seen(pod, statefulset),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from csi_migration.decide import recheck
 from csi_migration.engine.dry_runs import dry_runs_of
 from csi_migration.engine.gather import attachments_of
-from csi_migration.engine.gather_around import Around
+from csi_migration.engine.gather_around import Around, driver_features
 from csi_migration.engine.gather_disks import ids_by_path, with_disks
 from csi_migration.engine.run import Run
 from csi_migration.kube import resources
@@ -50,6 +50,21 @@ class Recheck:
         snapshot = self._snapshot(replica)
         if snapshot is not None:
             yield from recheck.objections(snapshot)
+
+    def objections_to_going_back(self) -> Iterator[str]:
+        """Why it must not leave its CSI volumes now."""
+        snapshot = Snapshot(
+            request=_request(self._run),
+            server_version="",
+            statefulset=self._run.plan.original,
+            revisions={},
+            pods={},
+            claims={},
+            volumes={},
+            classes={},
+            driver_features=driver_features(self._run.systems.client),
+        )
+        yield from recheck.objections(snapshot, only=recheck.GOING_BACK)
 
     def _is_fine(self, replica: ReplicaPlan) -> bool:
         since = self._fine_since.get(replica.pod, -_FRESH_SECONDS)

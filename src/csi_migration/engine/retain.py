@@ -21,6 +21,7 @@ from csi_migration.model.objects import (
     uid_of,
 )
 from csi_migration.model.plan import ClaimPlan
+from csi_migration.model.step import SET_POLICY
 
 # What provisioner and controller put on volumes whose policy is Delete. While
 # one stands, its owner has not seen Retain yet and would still delete the disk
@@ -153,7 +154,7 @@ def _write_policy(run: Run, volume: Raw, policy: str) -> None:
     metadata = {"uid": uid_of(volume), "resourceVersion": resource_version_of(volume)}
     intent = run.directory.journal.intent(
         step=f"policy/{name}",
-        action=f"set-policy-{policy.lower()}",
+        action=f"{SET_POLICY}{policy.lower()}",
         object=_reference(volume, name),
     )
     # What the metadata names is a precondition: the server refuses to change it.

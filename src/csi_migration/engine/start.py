@@ -207,7 +207,7 @@ def _take(
             time.sleep(_TAKE_PAUSE_SECONDS)
 
 
-def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
+def clean_up_after(systems: Systems, options: Options, directory: Path, tell: Tell) -> bool:
     """Take away what a run left that ended before it changed anything: its Lease.
 
     True if that is what the directory holds: a run whose backup was never complete.
@@ -222,7 +222,7 @@ def clean_up_after(systems: Systems, directory: Path, tell: Tell) -> bool:
             return False
         require_cluster(systems, held.identity)
         namespace, name = held.identity.namespace, held.identity.statefulset
-        lease = _take(systems.client, held.identity, Options(), StopRequest(lambda: None))
+        lease = _take(systems.client, held.identity, options, StopRequest(lambda: None))
         _release(lease, tell)
         state = f"nothing of {namespace}/{name} had been changed; there is nothing to take back"
         held.journal.run_ended(exit_code=int(ExitCode.DONE), state=state)

@@ -42,7 +42,6 @@ from csi_migration.model.step import (
     Refuse,
     Retreat,
     Step,
-    Wait,
     is_hard,
 )
 from csi_migration.vsphere.errors import Faulted, RegistrationUnknown
@@ -107,7 +106,8 @@ class Swap:
 
     Attributes:
         seen: what was seen of the replica when it was through.
-        seconds_away: from its pod's deletion until it was Ready.
+        seconds_away: from its pod's deletion until it was seen Ready; None if an earlier
+            run or somebody else stopped it.
         error: why it turned back, if it did.
     """
 
@@ -134,9 +134,9 @@ class Swap:
         self._waits = Waits(run, replica, self.observer)
         self._tries: dict[Act, int] = {}
         self._last_refusal = ""
-        self._left_at = 0.0
+        self._left_at: float | None = None
         self._needs_the_set = False
-        self.seconds_away = 0.0
+        self.seconds_away: float | None = None
         self.seen: ReplicaSeen | None = None
         self.error: ToolError | None = None
 
@@ -275,7 +275,7 @@ class Swap:
             seen, step = self._decided(decide)
             self._needs_the_set = not closes and step == Act(Action.CLOSE_WINDOW)
             if self._needs_the_set:
-                self._waited()
+                self._waits.over()
             elif self._take(step, seen, wait):
                 return seen
             self._waits.server_is_there()
@@ -302,13 +302,15 @@ class Swap:
 
     def _observed(self, decide: Decide) -> tuple[ReplicaSeen, Step]:
         seen = self.observer.observe()
+        if self._left_at is not None and self.seconds_away is None and seen.pod.ready:
+            self.seconds_away = time.monotonic() - self._left_at
         return seen, decide(self.replica, seen, self._run.window)
 
     def _take(self, step: Step, seen: ReplicaSeen, wait: AwaitStep) -> bool:
         """Take one step; True when there is none left."""
         match step:
             case Finished():
-                self._waited()
+                self._waits.over()
                 return True
             case Refuse(reason):
                 raise NeedsPerson(
@@ -323,7 +325,7 @@ class Swap:
                 wait(step, seen)
             case Act():
                 has_waited = self._waits.current is not None
-                self._waited()
+                self._waits.over()
                 if step.action is Action.CREATE_POD and has_waited:
                     self.observer.facts.attached_by = None  # one more look at who holds the disks
                 else:
@@ -333,9 +335,9 @@ class Swap:
     # Acting -----------------------------------------------------------------------
 
     def _act(self, act: Act, seen: ReplicaSeen) -> None:
-        self._count(act)
         target, parameters = self._actor.target(act, seen), self._actor.parameters(act)
         self._run.guard()  # what was asked before may have taken its time
+        self._count(act)
         pod, action = self.replica.pod, act.action.value
         self._run.tell(StepStarted(pod, action, TITLES[act.action]))
         journal, started = self._run.directory.journal, time.monotonic()
@@ -386,14 +388,8 @@ class Swap:
         growing = _SHORTEST_PAUSE_SECONDS * _PAUSE_GROWTH ** min(self._tries[act], _MOST_TRIES)
         rest_as_asked(error, growing)
 
-    def _waited(self) -> None:
-        waited = self._waits.current
-        if waited and waited.wait is Wait.READY and self._left_at:
-            self.seconds_away = time.monotonic() - self._left_at
-        self._waits.over()
-
     def _note(self, act: Act, result: dict[str, str]) -> None:
         if act.action is Action.DELETE_POD:
-            self._left_at = time.monotonic()
+            self._left_at, self.seconds_away = time.monotonic(), None
         if "diskId" in result:
             self.observer.facts.disk_ids[act.claim] = result["diskId"]

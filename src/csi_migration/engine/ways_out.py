@@ -21,7 +21,9 @@ _OF_A_WAIT = {
     "`kubectl -n {namespace} get pvc {claim} -o jsonpath='{{.metadata.finalizers}}'`.",
     Wait.VOLUME_GONE: "See which finalizer keeps the volume: `kubectl get pv -o yaml`.",
     Wait.UNREGISTERED: f"{_SYNCER} With improved-volume-visibility in its ConfigMap "
-    f'{FEATURE_STATES} it lets go of no volume: set it to "false".',
+    f'{FEATURE_STATES} it lets go of no volume: set it to "false". It does not make up for the '
+    "volumes that are gone by then: take this disk's entry out of Cloud Native Storage and keep "
+    "the disk (`govc volume.rm -keep ID`; without -keep that deletes it).",
     Wait.REGISTERED: _SYNCER,
     Wait.BOUND: "See why: `kubectl -n {namespace} describe pvc {claim}`.",
     Wait.ADOPTED: _CONTROLLERS,
@@ -39,11 +41,17 @@ def way_out(plan: MigrationPlan, replica: ReplicaPlan, seen: ReplicaSeen) -> str
     return " ".join(_ways_out(plan, replica, seen))
 
 
+def orphaning(plan: MigrationPlan) -> str:
+    """The command that takes the set away and leaves its pods."""
+    name = f"-n {plan.namespace} delete statefulset {plan.statefulset}"
+    return f"`kubectl {name} --cascade=orphan`"
+
+
 def remove_the_set(plan: MigrationPlan) -> str:
     """How a set that somebody else made goes away without its pods."""
     return (
         "Stop whatever makes the StatefulSet, then take it away without its pods: "
-        f"`kubectl -n {plan.namespace} delete statefulset {plan.statefulset} --cascade=orphan`."
+        f"{orphaning(plan)}."
     )
 
 
@@ -56,9 +64,8 @@ def remove_foreign(plan: MigrationPlan, objects: Sequence[str]) -> str:
 def remove_what_a_controller_made(plan: MigrationPlan, objects: Sequence[str]) -> str:
     """The same under a living set, whose controller would make them anew at once."""
     return (
-        f"Take the StatefulSet away first, without its pods (`kubectl -n {plan.namespace} delete "
-        f"statefulset {plan.statefulset} --cascade=orphan`, if it is there): its controller would "
-        f"make them anew. {remove_foreign(plan, objects)}"
+        f"Take the StatefulSet away first, without its pods ({orphaning(plan)}, if it is there): "
+        f"its controller would make them anew. {remove_foreign(plan, objects)}"
     )
 
 

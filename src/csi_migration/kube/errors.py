@@ -12,7 +12,7 @@ KubernetesError (a ToolError)
 │   ├── Conflict           409, any other reason
 │   ├── Gone               410
 │   ├── Invalid            422
-│   └── TooManyRequests    429
+│   └── TooManyRequests    429                                            exit 9
 ├── MaybeApplied           a write was sent, its outcome is unknown
 └── ReadFailed             a read got no full answer, ask again           exit 9
 
@@ -131,8 +131,10 @@ class Invalid(Rejected):
     """422: the object breaks a validation rule."""
 
 
-class TooManyRequests(Rejected):
-    """429: the server is busy, or a disruption budget has no room."""
+class TooManyRequests(Rejected, Unreachable):
+    """429: the server is busy and took nothing on."""
+
+    usual_resolution = "The server is busy: try again in a while."
 
 
 _BY_STATUS: dict[int, type[Rejected]] = {

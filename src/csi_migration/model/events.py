@@ -61,13 +61,13 @@ class VolumeMoved:
 class ReplicaDone:
     """The replica is Ready on the volumes that the run is after.
 
-    `seconds_away` is from the pod's deletion until it was Ready again; `side` is
-    where its volumes are now, `CSI` or `in-tree`.
+    `seconds_away` is from the pod's deletion until it was seen Ready again, None if
+    another run stopped it; `side` is where its volumes are now, `CSI` or `in-tree`.
     """
 
     replica: str
     volumes: tuple[VolumeMoved, ...]
-    seconds_away: float
+    seconds_away: float | None
     side: str = "CSI"
 
 

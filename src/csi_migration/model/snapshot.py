@@ -154,7 +154,7 @@ class Snapshot:
         nodes: all nodes by name; None as above.
         csi_drivers: CSIDriver objects by name; None as above.
         driver_features: ConfigMaps with the CSI driver's feature states, by namespace; those
-            that can be read.
+            that can be read, None when they may not be in any.
         webhooks: MutatingWebhookConfigurations and ValidatingWebhookConfigurations, by
             `kind/name`; None as above.
         machines: the nodes' VMs, by node name; a missing one was not found.
@@ -191,7 +191,7 @@ class Snapshot:
     volume_snapshots: tuple[Raw, ...] | None = None
     nodes: dict[str, Raw] | None = None
     csi_drivers: dict[str, Raw] | None = None
-    driver_features: dict[str, Raw] = field(default_factory=dict)
+    driver_features: dict[str, Raw] | None = field(default_factory=dict)
     webhooks: dict[str, Raw] | None = None
     machines: dict[str, Machine] = field(default_factory=dict)
     unfinished: tuple[str, ...] = ()

@@ -25,6 +25,9 @@ class Action(Enum):
     RESTORE_CLAIM = "restore-claim"
 
 
+SET_POLICY = "set-policy-"
+"""How the actions begin that set a volume's policy; they belong to no replica's swap."""
+
 TITLES = {
     Action.OPEN_WINDOW: "take the StatefulSet away, leaving its pods",
     Action.DELETE_POD: "stop the pod",

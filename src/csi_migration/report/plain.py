@@ -95,6 +95,8 @@ def moved(event: ReplicaDone) -> str:
     count = len(event.volumes)
     volumes = "1 volume" if count == 1 else f"{count} volumes"
     where_now = "on CSI" if event.side == "CSI" else "in-tree again"
+    if event.seconds_away is None:
+        return f"{volumes} {where_now}"
     return f"{volumes} {where_now}, away for {duration(event.seconds_away)}"
 
 

@@ -13,15 +13,19 @@ _TITLES = ("REPLICA", "CLAIM", "OLD-VOLUME", "NEW-VOLUME", "FCD", "AWAY")
 def result_table(replicas: Sequence[ReplicaDone]) -> str:
     """One row per claim, in the order of the swaps; nothing in it has spaces.
 
-    AWAY is the seconds from the pod's deletion until it was Ready again. Empty
-    when no replica was swapped.
+    AWAY is the seconds from the pod's deletion until it was seen Ready again, if this
+    run deleted it. Empty when no replica was swapped.
     """
     rows = [
-        (done.replica, v.claim, v.old_volume, v.new_volume, v.disk_id, f"{done.seconds_away:.1f}s")
+        (done.replica, v.claim, v.old_volume, v.new_volume, v.disk_id, _away(done.seconds_away))
         for done in replicas
         for v in done.volumes
     ]
     return table(_TITLES, rows) if rows else ""
+
+
+def _away(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f}s"
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
