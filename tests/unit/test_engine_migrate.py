@@ -16,8 +16,8 @@ from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing
 from csi_migration.journal.plan_file import PLAN
 from csi_migration.journal.record import Intent, ObjectRef
-from csi_migration.kube import resources
-from csi_migration.model.errors import Stopped
+from csi_migration.kube import ReadFailed, resources
+from csi_migration.model.errors import ExitCode, Stopped, ToolError
 from csi_migration.model.plan import Window
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
@@ -109,6 +109,27 @@ def test_a_run_that_sent_no_change_of_the_set_gives_no_policy_back(
     with pytest.raises(Stopped):
         Migration(run).everything()
     assert found == ["forget_the_second_backup"]
+
+
+@pytest.mark.parametrize(
+    ("saved", "code"), [({PLAN: ""}, ExitCode.STOPPED), ({}, ExitCode.UNREACHABLE)]
+)
+def test_what_an_outage_ended_is_stopped_only_if_it_can_be_resumed(
+    saved: dict[str, str], code: ExitCode
+) -> None:
+    """Without its backup there is nothing to go on with, and nothing was changed."""
+
+    def is_away() -> None:
+        raise ReadFailed("no answer")
+
+    run = run_on(is_taken_up=False)
+    vars(run.directory.journal).update(records=tuple, saved_files=lambda: saved)
+    vars(run)["stop_if_asked"] = is_away
+
+    with pytest.raises(ToolError) as ended:
+        Migration(run).everything()
+    assert ended.value.exit_code == code
+    assert ("resume" in ended.value.resolution) == (code is ExitCode.STOPPED)
 
 
 def test_a_stop_that_was_asked_for_before_the_first_write_is_heeded_there(

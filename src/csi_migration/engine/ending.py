@@ -50,12 +50,16 @@ def ways_on(directory: object) -> str:
 def _ways_on(run: Run) -> str:
     """Of a run that ended before its backup was complete, nothing can be gone on with."""
     path = run.directory.path
-    if PLAN in run.directory.journal.saved_files():
+    if _is_backed_up(run):
         return ways_on(path)
     return (
         f"Take away what it left with `{way_on('rollback', path)}`, then begin again with "
         "another directory."
     )
+
+
+def _is_backed_up(run: Run) -> bool:
+    return PLAN in run.directory.journal.saved_files()
 
 
 def tell_start(run: Run) -> None:
@@ -111,7 +115,7 @@ def ended(run: Run, error: ToolError, *, has_changed: bool, is_in_hand: bool) ->
     that one is on its way.
     """
     has_begun = has_changed or is_in_hand
-    error = _as_stopped(error, has_begun=has_begun)
+    error = _as_stopped(error, has_begun=has_begun, is_backed_up=_is_backed_up(run))
     if not has_begun and not isinstance(error, JournalBroken):
         _leave_nothing(run)
     error.state = " ".join(filter(None, (error.state, state_of(run))))
@@ -127,10 +131,13 @@ def _told(run: Run, code: ExitCode, summary: str, state: str, way_on: str) -> No
     run.tell(RunEnded(int(code), summary, state, way_on, seconds))
 
 
-def _as_stopped(error: ToolError, *, has_begun: bool) -> ToolError:
-    """In the middle of things, any failure is a stop: what matters is where it stands."""
-    is_away = isinstance(error, Unreachable)
-    if not is_away and not (has_begun and error.exit_code in _NOTHING_BEGUN):
+def _as_stopped(error: ToolError, *, has_begun: bool, is_backed_up: bool) -> ToolError:
+    """In the middle of things, any failure is a stop: what matters is where it stands.
+
+    What has its backup can be gone on with once an API that was away is back.
+    """
+    is_outage = isinstance(error, Unreachable) and is_backed_up
+    if not is_outage and not (has_begun and error.exit_code in _NOTHING_BEGUN):
         return error
     return Stopped(
         error.message, details=error.details, state=error.state, resolution=error.resolution
