@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from tests.torture.bench import Patient, commands, settled
 from tests.torture.case import Case, Stage
@@ -177,8 +177,7 @@ class Attempt:
         asked = Counter(sent.name for one in self.done for sent in one.meter.of("w") if _ends(sent))
         struck = (one.meter.struck for one in self.done)
         again = Counter(sent.name for sent in struck if sent and _ends(sent))
-        for one in self.done:
-            again.update(set(_GIVEN_BACK.findall(one.run.stderr)))
+        again.update(chain.from_iterable(map(_given_back, self.done)))
         for pod, times in asked.items():
             if times > ways + again[pod]:
                 yield f"{pod} was deleted {times} times"
@@ -205,6 +204,14 @@ class Attempt:
     def _went_there_and_back(self) -> bool:
         """Then a chain may cross more than once."""
         return any(stage.command == "rollback" for stage in self.case.stages)
+
+
+def _given_back(run: StageRun) -> set[str]:
+    """The pods that it says it has deleted for nothing, as what struck it may have had it do."""
+    if run.meter.struck is None:
+        return set()
+    deleted = {sent.name for sent in run.meter.of("w") if _ends(sent)}
+    return deleted & set(_GIVEN_BACK.findall(run.run.stderr))
 
 
 def _ends(sent: Signature) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from csi_migration.decide.plan import plan_of
 from csi_migration.engine import ending, migrate
 from csi_migration.engine.migrate import Migration
+from csi_migration.engine.recheck import Recheck
 from csi_migration.engine.run import Options, Run
 from csi_migration.engine.soak import Soak
 from csi_migration.engine.standing import Side, Standing
@@ -18,7 +19,7 @@ from csi_migration.journal.plan_file import PLAN
 from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.kube import ReadFailed, resources
 from csi_migration.model.errors import ExitCode, Stopped, ToolError
-from csi_migration.model.plan import Window
+from csi_migration.model.plan import ReplicaPlan, Window
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
 
@@ -209,7 +210,7 @@ def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_
 
 
 @pytest.mark.parametrize(
-    ("claims", "pods", "half_way", "gone"),
+    ("claims", "pods", "ours", "gone"),
     [
         ((0, 1), (), (), ["web-1", "web-0"]),
         ((0, 1), (), ("web-1",), []),  # its controller would start it on disks nobody saw free
@@ -219,8 +220,8 @@ def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_
         ((0,), (1,), (), ["web-0"]),  # then what is missing is said at once
     ],
 )
-def test_for_pods_that_vanished_the_set_comes_back_unless_a_replica_is_half_way(
-    claims: tuple[int, ...], pods: tuple[int, ...], half_way: tuple[str, ...], gone: list[str]
+def test_for_pods_that_vanished_the_set_comes_back_unless_one_is_this_runs_to_start(
+    claims: tuple[int, ...], pods: tuple[int, ...], ours: tuple[str, ...], gone: list[str]
 ) -> None:
     run = run_on(is_taken_up=True)
     cluster: Any = run.systems.client
@@ -229,4 +230,38 @@ def test_for_pods_that_vanished_the_set_comes_back_unless_a_replica_is_half_way(
         cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
     for ordinal in pods:
         cluster.put(resources.PODS, snapshots.pod(ordinal))
-    assert migrate._vanished(run, half_way) == gone
+    assert migrate._vanished(run, ours) == gone
+
+
+def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two that were to leave together: the other one waits until it is Ready again, and
+    it is looked at again before it leaves.
+    """
+    found: list[str] = []
+    run = run_on(is_taken_up=True)
+    cluster: Any = run.systems.client
+    del cluster.objects["statefulsets", "web"]
+    for ordinal in (0, 1):
+        cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
+    cluster.put(resources.PODS, snapshots.pod(1))
+    vars(run).update(window=Window.RUN, options=Options(window=Window.RUN, max_unavailable=2))
+    stopped = Standing(Side.IN_TREE, is_whole=False, is_ready=False)
+    there = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
+
+    def room(_: Run, replica: ReplicaPlan, look_after: Any, recheck: Any) -> None:
+        look_after()
+        found.extend(recheck(replica))
+        stops()
+
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there, "web-0": stopped})
+    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    monkeypatch.setattr(migrate, "await_room", room)
+    monkeypatch.setattr(Recheck, "objections", lambda _, replica: [f"looked at {replica.pod}"])
+    monkeypatch.setattr(
+        migrate, "close_the_shared_window", lambda *_, **__: found.append("set again")
+    )
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found[:2] == ["set again", "looked at web-0"]

@@ -15,15 +15,15 @@ from csi_migration.decide.plan import plan_of
 from csi_migration.engine import ending, start
 from csi_migration.engine.cluster_backup import UnfinishedMigration
 from csi_migration.engine.lease import Lease
-from csi_migration.engine.run import Options, Run
+from csi_migration.engine.run import Options, Run, StopRequest
 from csi_migration.engine.second_backup import save_the_second_backup
 from csi_migration.engine.systems import Systems
 from csi_migration.journal.directory import WorkingDirectory
 from csi_migration.journal.peek import peek
 from csi_migration.journal.plan_file import PLAN, plan_bytes
 from csi_migration.journal.record import RunEnded
-from csi_migration.kube import NotSent, resources
-from csi_migration.model.errors import Stopped
+from csi_migration.kube import MaybeApplied, NotSent, resources
+from csi_migration.model.errors import ExitCode, Stopped, ToolError
 from csi_migration.model.plan import Direction
 from csi_migration.model.snapshot import Request
 from tests.unit import snapshots
@@ -134,6 +134,24 @@ def test_who_waits_for_the_lease_can_be_stopped(
     assert "rolling-migration" in error.resolution
     is_left = (trial.path / "journal.jsonl").exists()
     assert is_left is (begins == "taken_up")
+
+
+def test_a_lease_whose_taking_is_never_answered_is_an_outage(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It expires by itself, so nothing was changed that would have to be taken up."""
+
+    def unanswered(*_: object) -> None:
+        raise MaybeApplied("it may have been applied")
+
+    monkeypatch.setattr(Lease, "take", unanswered)
+    monkeypatch.setattr(start, "_TAKE_PAUSE_SECONDS", 0.0)
+    options = Options(unreachable_timeout=0.01)
+    cluster: Any = trial.cluster
+    plan = plan_of(snapshots.healthy())
+    with pytest.raises(ToolError) as caught:
+        start._take(cluster, plan, options, StopRequest(lambda: None))
+    assert caught.value.exit_code == ExitCode.UNREACHABLE
 
 
 def test_a_run_that_was_refused_has_ended_and_leaves_the_others_backup(

@@ -119,6 +119,13 @@ def test_a_pod_that_is_deleted_again_for_nothing_fails() -> None:
     assert tried("one:all@w2=503,resume", patient).problems == ["web-0 was deleted 2 times"]
 
 
+def test_a_pod_that_is_given_back_for_no_reason_fails() -> None:
+    patient = Scripted([0, 0], ORIGINAL)
+    patient.writes = [WRITE, WRITE]
+    patient.says = "web-0 was not migrated; it runs again on its in-tree volumes."
+    assert "web-0 was deleted 4 times" in tried("one:all,rollback", patient).problems
+
+
 def test_a_pod_that_a_run_has_given_back_may_be_deleted_again() -> None:
     patient = Scripted([5, 0], MIGRATED)
     patient.struck, patient.writes = OTHER_WRITE, [WRITE]

@@ -24,9 +24,9 @@ def resume(**arguments: Any) -> None:
     others now, --max-unavailable may be less, and --health-command has to be given
     again; the set, its cluster, its classes and the window stay as they were.
 
-    If the directory is lost, name a new one, and the set with --kubeconfig,
-    --cluster-name, --sts-namespace and --sts-name: it is made again from the backup in
-    the cluster.
+    If the directory is lost before the migration has ended, name a new one, and the set
+    with --kubeconfig, --cluster-name, --sts-namespace and --sts-name: it is made again
+    from the backup in the cluster.
     """
     from csi_migration.model.plan import Direction
 

@@ -27,8 +27,9 @@ def rollback(**arguments: Any) -> None:
     One by one, on the same disks, with the application up. The disks stay First
     Class Disks, which does no harm. May be stopped and begun again at any time.
 
-    Flags come from the directory, as for `resume`; and if it is lost, it is made again
-    from the backup in the cluster in the same way.
+    Flags come from the directory, as for `resume`. If it is lost before the migration has
+    ended, it is made again from the backup in the cluster in the same way; after that end
+    nothing else can take the set back.
     """
     from csi_migration.model.plan import Direction
 

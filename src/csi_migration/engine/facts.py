@@ -78,7 +78,7 @@ class Facts:
     def follow_the_pod(self, *, is_there: bool) -> None:
         """Drop what was seen while the pod could still write, whoever stopped it."""
         if self.pod_was_there and not is_there:
-            self.disks.clear()
+            self.forget_what_ages()
         self.pod_was_there = is_there
 
     def forget_what_ages(self) -> None:

@@ -48,6 +48,7 @@ class Migration:
         self._changed = run.is_taken_up
         self._hands = Hands(run)
         self._half_way: set[str] = set()
+        self._ours_to_start: set[str] = set()
         self._eyes = Recheck(run)
         self._soak = Soak(run, self._bring_back_the_vanished)
 
@@ -82,6 +83,7 @@ class Migration:
         try:
             left = self._in_order(standing)
             first = [each for each in left if self._is_ours_to_start(standing.get(each.pod))]
+            self._ours_to_start = {each.pod for each in first}
             run.at_once = max(run.options.max_unavailable, len(first))
             while left:
                 run.stop_if_asked()
@@ -225,13 +227,17 @@ class Migration:
         """Between two swaps of one window too, only the set's controller makes a pod again."""
         run = self._run
         if run.window is Window.RUN:
-            gone = run.patiently("", lambda: _vanished(run, self._half_way))
+            gone = run.patiently("", lambda: _vanished(run, self._ours_to_start))
             if gone:
                 run.tell(Notice("warning", vanished_words(gone)))
                 self._bring_the_set_back()
 
     def _bring_the_set_back(self) -> None:
-        """Its adoption is not waited for: the old self of a pod may take its time to go."""
+        """Its adoption is not waited for: the old self of a pod may take its time to go.
+
+        Its controller starts whoever was left half-way on the side that it came from.
+        """
+        self._half_way &= self._ours_to_start
         close = partial(self._close_the_shared_window, awaits_adoption=False)
         self._run.patiently("", close)
 
@@ -243,6 +249,7 @@ class Migration:
         def came_through(swap: Swap) -> None:
             self._on_csi, self._changed = self._on_csi_after(swap.replica), True
             self._half_way.discard(swap.pod)
+            self._ours_to_start.discard(swap.pod)
             through.append(swap)
 
         self._hands = Hands(
@@ -312,18 +319,18 @@ class Migration:
         close_the_shared_window(self._run, templates, awaits_adoption=awaits_adoption)
 
 
-def _vanished(run: Run, half_way: Collection[str]) -> list[str]:
+def _vanished(run: Run, ours: Collection[str]) -> list[str]:
     """Whom the set's controller has to make again.
 
-    Nobody as long as a replica that an earlier run left half-way has no pod or misses a
-    claim: over that the set can't come back, and it would start the pod before this run has
-    seen the disks free.
+    Nobody as long as a replica that is `ours` to start has no pod or misses a claim: over
+    that the set can't come back, and it would start the pod before this run has seen the
+    disks free.
     """
     gone = [] if settled_set(run) else vanished(run)
-    first = [replica for replica in run.plan.replicas if replica.pod in half_way]
+    first = [replica for replica in run.plan.replicas if replica.pod in ours]
     claims = {claim.name for replica in first for claim in replica.claims}
     is_between = any(each.name in claims for each in missing_claims(run)) if gone else False
-    return [] if is_between or set(gone) & set(half_way) else gone
+    return [] if is_between or set(gone) & set(ours) else gone
 
 
 def _urgency(standing: Standing | None) -> int:

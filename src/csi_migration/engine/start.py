@@ -41,6 +41,7 @@ from csi_migration.model.errors import (
     NeedsPerson,
     Stopped,
     ToolError,
+    Unreachable,
     UsageError,
 )
 from csi_migration.model.events import Event, Notice
@@ -201,10 +202,17 @@ def _take(
         stop.end_if_asked()
         try:
             return Lease.take(client, plan.namespace, plan.statefulset)
-        except (*TRANSIENT, MaybeApplied):
+        except (*TRANSIENT, MaybeApplied) as error:
             if time.monotonic() > deadline:
-                raise
+                raise _unless_taken(error) from error
             time.sleep(_TAKE_PAUSE_SECONDS)
+
+
+def _unless_taken(error: ToolError) -> ToolError:
+    """A Lease that may have been taken is no change of the set, and expires by itself."""
+    if not isinstance(error, MaybeApplied):
+        return error
+    return Unreachable(error.message, details=error.details)
 
 
 def clean_up_after(systems: Systems, options: Options, directory: Path, tell: Tell) -> bool:
