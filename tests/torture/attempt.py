@@ -178,6 +178,8 @@ class Attempt:
         struck = (one.meter.struck for one in self.done)
         again = Counter(sent.name for sent in struck if sent and _ends(sent))
         again.update(chain.from_iterable(map(_given_back, self.done)))
+        if self.patient.scenario.at_once > 1:
+            again.update(chain.from_iterable(map(_only_stopped, self.done)))
         for pod, times in asked.items():
             if times > ways + again[pod]:
                 yield f"{pod} was deleted {times} times"
@@ -212,6 +214,16 @@ def _given_back(run: StageRun) -> set[str]:
         return set()
     deleted = {sent.name for sent in run.meter.of("w") if _ends(sent)}
     return deleted & set(_GIVEN_BACK.findall(run.run.stderr))
+
+
+def _only_stopped(run: StageRun) -> set[str]:
+    """The pods that a killed run stopped and no more: of several, the set makes some again."""
+    if not run.was_killed:
+        return set()
+    writes = run.meter.of("w")
+    claims = [sent.name for sent in writes if sent.resource == "persistentvolumeclaims"]
+    deleted = {sent.name for sent in writes if _ends(sent)}
+    return {pod for pod in deleted if not any(claim.endswith(f"-{pod}") for claim in claims)}
 
 
 def _ends(sent: Signature) -> bool:

@@ -97,6 +97,12 @@ def test_a_replica_that_serves_waits_for_the_others_either_way(*, goes_back: boo
         require_others_ready(run, run.plan.replicas[0])
 
 
+def test_one_that_is_not_ready_keeps_nobody_from_going_back_together_with_it() -> None:
+    run = run_with(False, True, goes_back=True)
+    replica = run.plan.replicas[0]
+    await_room(run, replica, lambda: None, lambda _: iter(()), {"web-0", "web-1"})
+
+
 def test_forwards_nobody_leaves_while_another_one_is_not_ready() -> None:
     run = run_with(False, False, goes_back=False)
     with pytest.raises(Waited, match="web-0 is not Ready"):

@@ -250,18 +250,59 @@ def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
     stopped = Standing(Side.IN_TREE, is_whole=False, is_ready=False)
     there = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
 
-    def room(_: Run, replica: ReplicaPlan, look_after: Any, recheck: Any) -> None:
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there, "web-0": stopped})
+    asks_for_room(monkeypatch, found)
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found[:2] == ["set again", "looked at web-0"]
+
+
+def asks_for_room(monkeypatch: pytest.MonkeyPatch, found: list[str]) -> None:
+    """Whatever is in the way of the first replica is looked at once, and the run stops."""
+
+    def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any, _: Any) -> None:
         look_after()
         found.extend(recheck(replica))
         stops()
 
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there, "web-0": stopped})
     monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "await_room", room)
     monkeypatch.setattr(Recheck, "objections", lambda _, replica: [f"looked at {replica.pod}"])
-    monkeypatch.setattr(
-        migrate, "close_the_shared_window", lambda *_, **__: found.append("set again")
-    )
+    again = lambda *_, **__: found.append("set again")  # noqa: E731
+    monkeypatch.setattr(migrate, "close_the_shared_window", again)
+
+
+@pytest.mark.parametrize(("is_away", "looks"), [(False, ["looked at web-1"]), (True, [])])
+def test_what_was_left_half_way_is_looked_at_again_unless_it_has_left(
+    monkeypatch: pytest.MonkeyPatch, *, is_away: bool, looks: list[str]
+) -> None:
+    found: list[str] = []
+    run = run_on(is_taken_up=True)
+    if is_away:
+        del cast(MemoryCluster, run.systems.client).objects["statefulsets", "web"]
+    between = Standing(Side.BETWEEN, is_whole=False, is_ready=False)
+    there = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": between, "web-0": there})
+    asks_for_room(monkeypatch, found)
     with pytest.raises(Stopped):
         Migration(run).everything()
-    assert found[:2] == ["set again", "looked at web-0"]
+    assert found == [*looks, "set again"]
+
+
+def test_a_run_that_stops_early_leaves_no_pod_to_a_controller_that_it_has_to_start_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[str] = []
+    run = run_on(is_taken_up=True)
+    vars(run).update(window=Window.RUN)
+    del cast(MemoryCluster, run.systems.client).objects["statefulsets", "web"]
+    told: list[Any] = []
+    vars(run)["tell"] = told.append
+    there = Standing(Side.CSI, is_whole=False, is_ready=False)
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there})
+    asks_for_room(monkeypatch, found)
+    monkeypatch.setattr(migrate, "await_room", stops)
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found == []
+    assert any("web-1 has no pod" in getattr(each, "text", "") for each in told)

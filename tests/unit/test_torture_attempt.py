@@ -119,6 +119,16 @@ def test_a_pod_that_is_deleted_again_for_nothing_fails() -> None:
     assert tried("one:all@w2=503,resume", patient).problems == ["web-0 was deleted 2 times"]
 
 
+@pytest.mark.parametrize(("at_once", "problems"), [(1, ["web-0 was deleted 2 times"]), (2, [])])
+def test_of_several_that_were_only_stopped_the_set_makes_some_again(
+    at_once: int, problems: list[str]
+) -> None:
+    patient = Scripted([-9, 0], MIGRATED)
+    patient.scenario.at_once = at_once
+    patient.struck, patient.writes = OTHER_WRITE, [WRITE]
+    assert tried(f"{KILL},resume", patient).problems == problems
+
+
 def test_a_pod_that_is_given_back_for_no_reason_fails() -> None:
     patient = Scripted([0, 0], ORIGINAL)
     patient.writes = [WRITE, WRITE]

@@ -169,7 +169,7 @@ class Migration:
         run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
             # What waits for one makes the looks at those before it old.
-            while any(self._had_to_wait(replica) for replica in replicas):
+            while any(self._had_to_wait(replica, replicas) for replica in replicas):
                 pass
             leaving = self._fitting(replicas)
             others = run.patiently(leaving[0].pod, partial(self._others, leaving))
@@ -187,16 +187,17 @@ class Migration:
         return others, through
 
     def _fitting(self, replicas: list[ReplicaPlan]) -> list[ReplicaPlan]:
-        """What was left half-way has left already."""
-        if len(replicas) == 1 or replicas[0].pod in self._half_way:
+        if len(replicas) == 1:
             return replicas
         return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
-    def _had_to_wait(self, replica: ReplicaPlan) -> bool:
-        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck)
+    def _had_to_wait(self, replica: ReplicaPlan, together: list[ReplicaPlan]) -> bool:
+        # Going back, one that is not Ready must not keep another one from it.
+        beside = {each.pod for each in together} if self._run.goes_back else ()
+        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck, beside)
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
-        if replica.pod in self._half_way:
+        if replica.pod in self._half_way and settled_set(self._run) is None:
             return  # it has left already
         eyes = self._eyes
         try:
@@ -211,12 +212,8 @@ class Migration:
     def _look_ahead(self, replicas: list[ReplicaPlan]) -> None:
         """What can't be seen now is looked at when its turn comes: nobody waits for it here."""
         with contextlib.suppress(ToolError):
-            for replica in filter(self._is_rechecked, replicas):
+            for replica in () if self._run.goes_back else replicas:
                 self._eyes.look_ahead(replica)
-
-    def _is_rechecked(self, replica: ReplicaPlan) -> bool:
-        """Forwards only, and not for what an earlier run left half-way."""
-        return not self._run.goes_back and replica.pod not in self._half_way
 
     def _begin_again(self, back: Retreated) -> None:
         self._run.tell(Notice("warning", f"{back.message}. {back.state}"))
@@ -248,7 +245,6 @@ class Migration:
     def _swap(self, replicas: list[ReplicaPlan], through: list[Swap]) -> None:
         def came_through(swap: Swap) -> None:
             self._on_csi, self._changed = self._on_csi_after(swap.replica), True
-            self._half_way.discard(swap.pod)
             self._ours_to_start.discard(swap.pod)
             through.append(swap)
 
@@ -306,8 +302,10 @@ class Migration:
             self._run.tell(Notice("warning", text))
 
     def _require_no_one_between(self) -> None:
-        between = self._hands.is_between() if self._run.window is Window.RUN else []
-        if between:
+        if self._run.window is not Window.RUN:
+            return
+        left = self._ours_to_start.intersection(vanished(self._run))
+        if between := sorted(left.union(self._hands.is_between())):
             raise NeedsPerson(
                 f"{', '.join(between)} has no pod, and a controller would start it on disks that "
                 "may still be attached elsewhere"
