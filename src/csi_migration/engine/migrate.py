@@ -304,8 +304,9 @@ class Migration:
     def _require_no_one_between(self) -> None:
         if self._run.window is not Window.RUN:
             return
-        left = self._ours_to_start.intersection(vanished(self._run))
-        if between := sorted(left.union(self._hands.is_between())):
+        ours, run = self._ours_to_start, self._run
+        gone = run.patiently("", lambda: vanished(run)) if ours else []
+        if between := sorted(ours.intersection(gone).union(self._hands.is_between())):
             raise NeedsPerson(
                 f"{', '.join(between)} has no pod, and a controller would start it on disks that "
                 "may still be attached elsewhere"
