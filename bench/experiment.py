@@ -89,14 +89,15 @@ def measure(bed: Bed, options: Options) -> Found:
     for number in range(options.runs):
         for method in METHODS:
             experiment.run(method, number)
-    for claims in options.claims:
-        experiment.trials(claims)
+    # What needs the most room comes first: should it not suffice, the hours after it are spared.
     for size in experiment.sizes:
         experiment.of_size(size)
-    for number in options.at_once:
-        experiment.at_once(number)
     for size in filter(None, (1, options.large)):
         experiment.while_waiting(size)
+    for number in options.at_once:
+        experiment.at_once(number)
+    for claims in options.claims:
+        experiment.trials(claims)
     # Last: the crowd stays.
     if options.crowd:
         experiment.crowded()
