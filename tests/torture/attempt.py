@@ -217,12 +217,15 @@ def _given_back(run: StageRun) -> set[str]:
 
 
 def _only_stopped(run: StageRun) -> set[str]:
-    """The pods that a killed run stopped and no more: of several, the set makes some again."""
+    """The pods that a killed run stopped and no more: of several, the set makes some again.
+
+    What it died of may never have come.
+    """
     if not run.was_killed:
         return set()
-    writes = run.meter.of("w")
+    writes = [sent for sent in run.meter.of("w") if sent != run.meter.struck]
     claims = [sent.name for sent in writes if sent.resource == "persistentvolumeclaims"]
-    deleted = {sent.name for sent in writes if _ends(sent)}
+    deleted = {sent.name for sent in run.meter.of("w") if _ends(sent)}
     return {pod for pod in deleted if not any(claim.endswith(f"-{pod}") for claim in claims)}
 
 
