@@ -18,17 +18,17 @@ from bench.usage import Usage
 from bench.watching import Watching
 from lab import cluster as lab_cluster
 from lab import workload as lab_workload
-from lab.client import Cluster, Object, suppress_not_found
+from lab.client import Cluster
 from lab.facts import Facts
 from lab.layout import Layout
 from lab.manifests import Workload
 from lab.objects import driver_config
 from lab.vcenter import ADMINISTRATOR, DRIVER
-from lab.waiting import until
 
 OPERATOR = "operator"
 _MAKERS = 8
-_SECONDS_TO_DETACH_ONE = 4.0
+# Of a hundred disks, with delays; what stays on a node takes the place of one of sixty.
+_DETACHING_SECONDS = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,35 +135,12 @@ class Bed:
             }
 
     def _clear(self, workload: Workload) -> None:
-        self._let_go(workload)
-        lab_workload.clear(self.layout, self.user, workload.namespace)
-
-    def _let_go(self, workload: Workload) -> None:
-        """Stop the set's pods and wait until their disks have left the nodes.
-
-        A volume that went before would leave its disk there, and a node has room for sixty.
-        """
-        namespace = workload.namespace
-        claimed = {
-            volume["metadata"]["name"]
-            for volume in self.user.list("PersistentVolume")
-            if volume["spec"].get("claimRef", {}).get("namespace") == namespace
-        }
-        with suppress_not_found():
-            self.user.delete("StatefulSet", workload.name, namespace)
-        until(
-            f"disks of {namespace} detached",
-            lambda: not claimed.intersection(map(_attached, self.user.list("VolumeAttachment"))),
-            seconds=_SECONDS_TO_DETACH_ONE * max(60, len(claimed)),
-            pause=1.0,
+        lab_workload.clear(
+            self.layout, self.user, workload.namespace, detaching_seconds=_DETACHING_SECONDS
         )
 
     def _make(self, workload: Workload) -> None:
         lab_workload.create(self.user, self.facts.vcenter, workload)
-
-
-def _attached(attachment: Object) -> str:
-    return str(attachment["spec"]["source"].get("persistentVolumeName", ""))
 
 
 @contextmanager

@@ -41,8 +41,13 @@ def _create(cluster: Cluster, vcenter: dict[str, Any], workload: Workload) -> No
         _set_reclaim_policy(cluster, workload)
 
 
-def clear(layout: Layout, cluster: Cluster, namespace: str) -> None:
+def clear(
+    layout: Layout, cluster: Cluster, namespace: str, *, detaching_seconds: float = 10
+) -> None:
     """Take away all workloads of a namespace, their volumes and ledgers; the disks stay.
+
+    Volumes whose disks have not left their nodes after so many seconds go all the same, and
+    such a disk stays on its VM for good.
 
     The namespace itself goes in its own time: its controller waits out the
     grace period of pods that it saw.
@@ -51,7 +56,7 @@ def clear(layout: Layout, cluster: Cluster, namespace: str) -> None:
         for kind in ("StatefulSet", "Pod", "PersistentVolumeClaim"):
             _retain(cluster, namespace)
             _delete_all(cluster, kind, namespace)
-        _delete_volumes(cluster, namespace)
+        _delete_volumes(cluster, namespace, detaching_seconds)
     shutil.rmtree(layout.evidence / "records" / namespace, ignore_errors=True)
     # Another workload of the same namespace may have been cleared before.
     with suppress_not_found():
@@ -111,14 +116,14 @@ def _delete_all(cluster: Cluster, kind: str, namespace: str) -> None:
     until(f"no {kind} in {namespace}", lambda: not cluster.list(kind, namespace))
 
 
-def _delete_volumes(cluster: Cluster, namespace: str) -> None:
+def _delete_volumes(cluster: Cluster, namespace: str, seconds: float) -> None:
     for volume in _volumes_of(cluster, namespace):
         with suppress_not_found():
             cluster.delete("PersistentVolume", volume["metadata"]["name"])
     gone = f"volumes of {namespace} gone"
     try:
-        # Those of all namespaces are listed, and this may take its ten seconds.
-        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=10, pause=0.3)
+        # Those of all namespaces are listed, and this may take its seconds.
+        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=seconds, pause=0.3)
     except TimeoutError:
         # What a broken migration leaves, the driver can never detach: its volume
         # is no longer registered. By hand one would do the same.
