@@ -174,7 +174,7 @@ class Attempt:
         its deletion that was struck, or where a run says that it gave the pod back.
         """
         ways = sum(1 for _ in groupby(one.stage.command == "rollback" for one in self.done))
-        asked = Counter(sent.name for one in self.done for sent in one.meter.of("w") if _ends(sent))
+        asked = Counter(chain.from_iterable(map(_asked_to_go, self.done)))
         struck = (one.meter.struck for one in self.done)
         again = Counter(sent.name for sent in struck if sent and _ends(sent))
         again.update(chain.from_iterable(map(_given_back, self.done)))
@@ -208,12 +208,16 @@ class Attempt:
         return any(stage.command == "rollback" for stage in self.case.stages)
 
 
+def _asked_to_go(run: StageRun) -> list[str]:
+    """The pods that it deleted, each as often."""
+    return [sent.name for sent in run.meter.of("w") if _ends(sent)]
+
+
 def _given_back(run: StageRun) -> set[str]:
     """The pods that it says it has deleted for nothing, as what struck it may have had it do."""
     if run.meter.struck is None:
         return set()
-    deleted = {sent.name for sent in run.meter.of("w") if _ends(sent)}
-    return deleted & set(_GIVEN_BACK.findall(run.run.stderr))
+    return set(_asked_to_go(run)).intersection(_GIVEN_BACK.findall(run.run.stderr))
 
 
 def _only_stopped(run: StageRun) -> set[str]:
@@ -225,8 +229,9 @@ def _only_stopped(run: StageRun) -> set[str]:
         return set()
     writes = [sent for sent in run.meter.of("w") if sent != run.meter.struck]
     claims = [sent.name for sent in writes if sent.resource == "persistentvolumeclaims"]
-    deleted = {sent.name for sent in run.meter.of("w") if _ends(sent)}
-    return {pod for pod in deleted if not any(claim.endswith(f"-{pod}") for claim in claims)}
+    return {
+        pod for pod in _asked_to_go(run) if not any(claim.endswith(f"-{pod}") for claim in claims)
+    }
 
 
 def _ends(sent: Signature) -> bool:

@@ -40,12 +40,17 @@ class Pictures:
         return self.left.pop(0)
 
 
-def taken(*steps: Step) -> tuple[Step, list[Step]]:
-    """The step that is taken, and the pictures that were not asked for."""
+def swap_that_sees(pictures: object) -> Swap:
     replica = cast(ReplicaPlan, SimpleNamespace(pod="web-0", pod_uid="uid", node="", claims=()))
     swap = Swap(MagicMock(window=Window.REPLICA), replica, dict, {"spec": {}}, {"spec": {}})
-    pictures = Pictures(steps)
     swap.observer = cast(Observer, pictures)
+    return swap
+
+
+def taken(*steps: Step) -> tuple[Step, list[Step]]:
+    """The step that is taken, and the pictures that were not asked for."""
+    pictures = Pictures(steps)
+    swap = swap_that_sees(pictures)
     _, step = swap._decided(_by_the_picture)
     return step, pictures.left
 
@@ -84,12 +89,9 @@ def seen_with(*, ready: bool) -> ReplicaSeen:
     return ReplicaSeen(SetSeen(Presence.ABSENT), PodSeen(Presence.NEW, ready=ready), {})
 
 
-def swap_that_sees(*pictures: ReplicaSeen) -> Swap:
-    replica = cast(ReplicaPlan, SimpleNamespace(pod="web-0", pod_uid="uid", node="", claims=()))
-    swap = Swap(MagicMock(window=Window.REPLICA), replica, dict, {"spec": {}}, {"spec": {}})
-    left = list(pictures)
-    swap.observer = cast(Observer, SimpleNamespace(observe=lambda: left.pop(0)))
-    return swap
+def swap_whose_pod_is(*ready: bool) -> Swap:
+    left = [seen_with(ready=each) for each in ready]
+    return swap_that_sees(SimpleNamespace(observe=lambda: left.pop(0)))
 
 
 def test_a_pod_is_back_when_it_is_first_seen_ready_whether_or_not_that_was_waited_for(
@@ -97,7 +99,7 @@ def test_a_pod_is_back_when_it_is_first_seen_ready_whether_or_not_that_was_waite
 ) -> None:
     clock = iter([100.0, 112.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    swap = swap_that_sees(seen_with(ready=False), seen_with(ready=True), seen_with(ready=True))
+    swap = swap_whose_pod_is(False, True, True)
     swap._note(Act(Action.DELETE_POD), {})
     found = []
     for _ in range(3):
@@ -107,6 +109,6 @@ def test_a_pod_is_back_when_it_is_first_seen_ready_whether_or_not_that_was_waite
 
 
 def test_of_a_pod_that_another_run_stopped_nobody_knows_how_long_it_was_away() -> None:
-    swap = swap_that_sees(seen_with(ready=True))
+    swap = swap_whose_pod_is(True)
     swap._observed(lambda *_: WAIT)
     assert swap.seconds_away is None

@@ -28,6 +28,7 @@ def stops(*_: Any) -> None:
     raise Stopped("it can't go on")
 
 
+THERE = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
 RETAINED = Intent(
     seq=3,
     time="",
@@ -223,6 +224,11 @@ def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_
 def test_for_pods_that_vanished_the_set_comes_back_unless_one_is_this_runs_to_start(
     claims: tuple[int, ...], pods: tuple[int, ...], ours: tuple[str, ...], gone: list[str]
 ) -> None:
+    assert migrate._vanished(run_without_the_set(claims, pods), ours) == gone
+
+
+def run_without_the_set(claims: tuple[int, ...] = (), pods: tuple[int, ...] = ()) -> Run:
+    """One that takes up a migration whose window is open, over these claims and pods."""
     run = run_on(is_taken_up=True)
     cluster: Any = run.systems.client
     del cluster.objects["statefulsets", "web"]
@@ -230,7 +236,7 @@ def test_for_pods_that_vanished_the_set_comes_back_unless_one_is_this_runs_to_st
         cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
     for ordinal in pods:
         cluster.put(resources.PODS, snapshots.pod(ordinal))
-    assert migrate._vanished(run, ours) == gone
+    return run
 
 
 def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
@@ -239,26 +245,20 @@ def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
     """Of two that were to leave together: the other one waits until it is Ready again, and
     it is looked at again before it leaves.
     """
-    found: list[str] = []
-    run = run_on(is_taken_up=True)
-    cluster: Any = run.systems.client
-    del cluster.objects["statefulsets", "web"]
-    for ordinal in (0, 1):
-        cluster.put(resources.CLAIMS, snapshots.claim(ordinal))
-    cluster.put(resources.PODS, snapshots.pod(1))
+    run = run_without_the_set(claims=(0, 1), pods=(1,))
     vars(run).update(window=Window.RUN, options=Options(window=Window.RUN, max_unavailable=2))
     stopped = Standing(Side.IN_TREE, is_whole=False, is_ready=False)
-    there = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
-
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there, "web-0": stopped})
-    asks_for_room(monkeypatch, found)
-    with pytest.raises(Stopped):
-        Migration(run).everything()
+    found = until_it_has_room(monkeypatch, run, {"web-1": THERE, "web-0": stopped})
     assert found[:2] == ["set again", "looked at web-0"]
 
 
-def asks_for_room(monkeypatch: pytest.MonkeyPatch, found: list[str]) -> None:
-    """Whatever is in the way of the first replica is looked at once, and the run stops."""
+def until_it_has_room(
+    monkeypatch: pytest.MonkeyPatch, run: Run, standings: dict[str, Standing]
+) -> list[str]:
+    """What it does until all that is in the way of a first replica was looked at, and after
+    it was stopped there.
+    """
+    found: list[str] = []
 
     def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any, _: Any) -> None:
         look_after()
@@ -268,40 +268,35 @@ def asks_for_room(monkeypatch: pytest.MonkeyPatch, found: list[str]) -> None:
     monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "await_room", room)
     monkeypatch.setattr(Recheck, "objections", lambda _, replica: [f"looked at {replica.pod}"])
+    monkeypatch.setattr(migrate, "standings", lambda _: standings)
     again = lambda *_, **__: found.append("set again")  # noqa: E731
     monkeypatch.setattr(migrate, "close_the_shared_window", again)
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    return found
 
 
 @pytest.mark.parametrize(("is_away", "looks"), [(False, ["looked at web-1"]), (True, [])])
 def test_what_was_left_half_way_is_looked_at_again_unless_it_has_left(
     monkeypatch: pytest.MonkeyPatch, *, is_away: bool, looks: list[str]
 ) -> None:
-    found: list[str] = []
-    run = run_on(is_taken_up=True)
-    if is_away:
-        del cast(MemoryCluster, run.systems.client).objects["statefulsets", "web"]
+    run = run_without_the_set() if is_away else run_on(is_taken_up=True)
     between = Standing(Side.BETWEEN, is_whole=False, is_ready=False)
-    there = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": between, "web-0": there})
-    asks_for_room(monkeypatch, found)
-    with pytest.raises(Stopped):
-        Migration(run).everything()
+    found = until_it_has_room(monkeypatch, run, {"web-1": between, "web-0": THERE})
     assert found == [*looks, "set again"]
 
 
 def test_a_run_that_stops_early_leaves_no_pod_to_a_controller_that_it_has_to_start_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found: list[str] = []
-    run = run_on(is_taken_up=True)
-    vars(run).update(window=Window.RUN)
-    del cast(MemoryCluster, run.systems.client).objects["statefulsets", "web"]
-    told: list[Any] = []
-    vars(run)["tell"] = told.append
-    there = Standing(Side.CSI, is_whole=False, is_ready=False)
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": there})
-    asks_for_room(monkeypatch, found)
+    run, told, found = run_without_the_set(), list[Any](), list[str]()
+    vars(run).update(window=Window.RUN, tell=told.append)
+    not_started = Standing(Side.CSI, is_whole=False, is_ready=False)
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": not_started})
+    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "await_room", stops)
+    again = lambda *_, **__: found.append("set again")  # noqa: E731
+    monkeypatch.setattr(migrate, "close_the_shared_window", again)
     with pytest.raises(Stopped):
         Migration(run).everything()
     assert found == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,56 +30,41 @@ PLACES = (
 )
 """The parameters that say where the systems are, and whom to trust there."""
 
-_AS_RECORDED = "as recorded"
 
-
-def _place(flag: str, text: str, unsaid: str, **more: Any) -> Callable[[Any], Any]:
-    """Where something is; `unsaid`, in words, is where it is if nothing is said."""
-    return click.option(flag, help=f"{text} [default: {unsaid}]", **more)
+def _place(
+    flag: str, text: str, unsaid: str, *, is_begun: bool, **more: Any
+) -> Callable[[Any], Any]:
+    """Where something is; `unsaid`, in words, is where it is if nothing is said or recorded."""
+    default = "as recorded" if is_begun else unsaid
+    return click.option(flag, help=f"{text} [default: {default}]", **more)
 
 
 def _cluster(*, is_begun: bool = False) -> tuple[Callable[[Any], Any], ...]:
     """Where the cluster is; of a migration that was begun it is recorded."""
+    place = partial(_place, is_begun=is_begun)
+    admin = "Kubeconfig of the admin cluster, or of the cluster that runs the StatefulSet"
+    user = "User cluster that runs the StatefulSet; its kubeconfig is read from the admin cluster"
+    holder = "Secret that holds the user cluster's kubeconfig"
+    known = "where Google's or Cluster API's admin clusters have it"
+    form = "NAMESPACE/NAME/KEY"
     return (
-        _place(
-            "--kubeconfig",
-            "Kubeconfig of the admin cluster, or of the cluster that runs the StatefulSet",
-            _AS_RECORDED if is_begun else "$KUBECONFIG",
-        ),
-        _place(
-            "--context",
-            "Context in the kubeconfig",
-            _AS_RECORDED if is_begun else "its current one",
-        ),
-        _place(
-            "--cluster-name",
-            "User cluster that runs the StatefulSet; its kubeconfig is read from the admin cluster",
-            _AS_RECORDED if is_begun else "the cluster of --kubeconfig itself",
-            default="",
-        ),
-        _place(
-            "--cluster-secret",
-            "Secret that holds the user cluster's kubeconfig",
-            _AS_RECORDED if is_begun else "where Google's or Cluster API's admin clusters have it",
-            metavar="NAMESPACE/NAME/KEY",
-        ),
+        place("--kubeconfig", admin, "$KUBECONFIG"),
+        place("--context", "Context in the kubeconfig", "its current one"),
+        place("--cluster-name", user, "the cluster of --kubeconfig itself", default=""),
+        place("--cluster-secret", holder, known, metavar=form),
     )
 
 
 def _places(*, is_begun: bool = False) -> tuple[Callable[[Any], Any], ...]:
     """Where the systems are, and whom to trust there."""
-    of_a_file = click.Path(path_type=Path)
+    place = partial(_place, is_begun=is_begun, type=click.Path(path_type=Path))
+    config = "The driver's csi-vsphere.conf with vCenter's address and credentials"
     authority = "PEM file with the authority of vCenter's certificate"
     fingerprint = "SHA-1 or SHA-256 of vCenter's certificate"
     return (
         *_cluster(is_begun=is_begun),
-        _place(
-            "--vcenter-config",
-            "The driver's csi-vsphere.conf with vCenter's address and credentials",
-            _AS_RECORDED if is_begun else "the cluster's own Secret",
-            type=of_a_file,
-        ),
-        click.option("--vcenter-ca", type=of_a_file, help=authority),
+        place("--vcenter-config", config, "the cluster's own Secret"),
+        click.option("--vcenter-ca", type=click.Path(path_type=Path), help=authority),
         click.option("--vcenter-thumbprint", default="", help=fingerprint),
     )
 

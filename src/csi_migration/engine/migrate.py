@@ -326,10 +326,11 @@ def _vanished(run: Run, ours: Collection[str]) -> list[str]:
     disks free.
     """
     gone = [] if settled_set(run) else vanished(run)
+    if not gone or set(gone).intersection(ours):
+        return []
     first = [replica for replica in run.plan.replicas if replica.pod in ours]
     claims = {claim.name for replica in first for claim in replica.claims}
-    is_between = any(each.name in claims for each in missing_claims(run)) if gone else False
-    return [] if is_between or set(gone) & set(ours) else gone
+    return [] if any(each.name in claims for each in missing_claims(run)) else gone
 
 
 def _urgency(standing: Standing | None) -> int:
