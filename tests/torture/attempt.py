@@ -227,11 +227,10 @@ def _only_stopped(run: StageRun) -> set[str]:
     """
     if not run.was_killed:
         return set()
-    writes = [sent for sent in run.meter.of("w") if sent != run.meter.struck]
-    claims = [sent.name for sent in writes if sent.resource == "persistentvolumeclaims"]
-    return {
-        pod for pod in _asked_to_go(run) if not any(claim.endswith(f"-{pod}") for claim in claims)
-    }
+    came = [sent for sent in run.meter.of("w") if sent != run.meter.struck]
+    claims = [sent.name for sent in came if sent.resource == "persistentvolumeclaims"]
+    stopped = {sent.name for sent in came if _ends(sent)}
+    return {pod for pod in stopped if not any(claim.endswith(f"-{pod}") for claim in claims)}
 
 
 def _ends(sent: Signature) -> bool:

@@ -18,7 +18,7 @@ from csi_migration.engine.standing import Side, Standing
 from csi_migration.journal.plan_file import PLAN
 from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.kube import ReadFailed, resources
-from csi_migration.model.errors import ExitCode, Stopped, ToolError
+from csi_migration.model.errors import ExitCode, NeedsPerson, Stopped, ToolError
 from csi_migration.model.plan import ReplicaPlan, Window
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
@@ -242,25 +242,25 @@ def run_without_the_set(claims: tuple[int, ...] = (), pods: tuple[int, ...] = ()
 def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of two that were to leave together: the other one waits until it is Ready again, and
-    it is looked at again before it leaves.
-    """
+    """Of two that were to leave together: the other one waits until it is Ready again."""
     run = run_without_the_set(claims=(0, 1), pods=(1,))
     vars(run).update(window=Window.RUN, options=Options(window=Window.RUN, max_unavailable=2))
     stopped = Standing(Side.IN_TREE, is_whole=False, is_ready=False)
-    found = until_it_has_room(monkeypatch, run, {"web-1": THERE, "web-0": stopped})
-    assert found[:2] == ["set again", "looked at web-0"]
+    found = until_it_has_room(monkeypatch, run, {"web-1": THERE, "web-0": stopped}, waits="web-1")
+    assert found[0] == "set again"
 
 
 def until_it_has_room(
-    monkeypatch: pytest.MonkeyPatch, run: Run, standings: dict[str, Standing]
+    monkeypatch: pytest.MonkeyPatch, run: Run, standings: dict[str, Standing], *, waits: str
 ) -> list[str]:
-    """What it does until all that is in the way of a first replica was looked at, and after
+    """What it does until all that is in the way of the one that waits was looked at, and after
     it was stopped there.
     """
     found: list[str] = []
 
-    def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any, _: Any) -> None:
+    def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any) -> None:
+        if replica.pod != waits:
+            return
         look_after()
         found.extend(recheck(replica))
         stops()
@@ -276,28 +276,81 @@ def until_it_has_room(
     return found
 
 
-@pytest.mark.parametrize(("is_away", "looks"), [(False, ["looked at web-1"]), (True, [])])
+@pytest.mark.parametrize(
+    ("set_is_away", "side", "runs", "looks"),
+    [
+        (False, Side.BETWEEN, False, True),
+        (True, Side.BETWEEN, False, False),
+        (True, Side.BETWEEN, True, False),  # forwards the planner says at once what is wrong
+        (True, Side.IN_TREE, False, False),
+        (True, Side.IN_TREE, True, True),  # the set was back, and has left again since
+    ],
+)
 def test_what_was_left_half_way_is_looked_at_again_unless_it_has_left(
-    monkeypatch: pytest.MonkeyPatch, *, is_away: bool, looks: list[str]
+    monkeypatch: pytest.MonkeyPatch, *, set_is_away: bool, side: Side, runs: bool, looks: bool
 ) -> None:
-    run = run_without_the_set() if is_away else run_on(is_taken_up=True)
-    between = Standing(Side.BETWEEN, is_whole=False, is_ready=False)
-    found = until_it_has_room(monkeypatch, run, {"web-1": between, "web-0": THERE})
-    assert found == [*looks, "set again"]
+    pods = (1,) if runs else ()
+    run = run_without_the_set(pods=pods) if set_is_away else run_on(is_taken_up=True)
+    half_way = Standing(side, is_whole=False, is_ready=False)
+    found = until_it_has_room(monkeypatch, run, {"web-1": half_way, "web-0": THERE}, waits="web-1")
+    assert found == (["looked at web-1", "set again"] if looks else ["set again"])
 
 
+ILL = Standing(Side.CSI, is_whole=True, is_ready=False)
+SERVES = Standing(Side.CSI, is_whole=True, is_ready=True)
+BEING_MADE = Standing(Side.CSI, is_whole=True, is_ready=False, is_away=True)
+STOPPED = Standing(Side.CSI, is_whole=False, is_ready=False, is_away=True)
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "turns"),
+    [
+        (SERVES, ILL, [["web-0"], ["web-1"]]),
+        (ILL, SERVES, [["web-1"], ["web-0"]]),
+        (ILL, ILL, [["web-0", "web-1"]]),
+        (SERVES, SERVES, [["web-0", "web-1"]]),
+        (SERVES, BEING_MADE, [["web-0", "web-1"]]),
+        (STOPPED, ILL, [["web-1", "web-0"]]),
+    ],
+)
+def test_who_runs_and_is_not_ready_goes_back_before_those_that_serve(
+    monkeypatch: pytest.MonkeyPatch, upper: Standing, lower: Standing, turns: list[list[str]]
+) -> None:
+    """They may not leave before it is Ready, so it leaves with none of them."""
+    run, found = run_on(is_taken_up=True), list[list[str]]()
+    options = Options(max_unavailable=2)
+    replicas = tuple(reversed(run.replicas))
+    vars(run).update(goes_back=True, options=options, replicas=replicas)
+
+    def go(_: Any, now: list[ReplicaPlan], *_then: Any) -> set[str]:
+        found.append([each.pod for each in now])
+        return {each.pod for each in now}
+
+    monkeypatch.setattr(migrate, "go_by_todays_set", lambda _: None)
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": upper, "web-0": lower})
+    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    monkeypatch.setattr(migrate, "verify", stops)
+    monkeypatch.setattr(Migration, "_fit_the_templates", lambda _: None)
+    monkeypatch.setattr(Migration, "_replicas", go)
+    with pytest.raises(Stopped):
+        Migration(run).everything()
+    assert found == turns
+
+
+@pytest.mark.parametrize("only", [(), ("web-0",)], ids=["all", "another one only"])
 def test_a_run_that_stops_early_leaves_no_pod_to_a_controller_that_it_has_to_start_itself(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...]
 ) -> None:
+    """One that refuses as it is left half-way, and not named in --replica, neither."""
     run, told, found = run_without_the_set(), list[Any](), list[str]()
-    vars(run).update(window=Window.RUN, tell=told.append)
+    vars(run).update(window=Window.RUN, tell=told.append, only=only)
     not_started = Standing(Side.CSI, is_whole=False, is_ready=False)
     monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": not_started})
     monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "await_room", stops)
     again = lambda *_, **__: found.append("set again")  # noqa: E731
     monkeypatch.setattr(migrate, "close_the_shared_window", again)
-    with pytest.raises(Stopped):
+    with pytest.raises(NeedsPerson if only else Stopped):
         Migration(run).everything()
     assert found == []
     assert any("web-1 has no pod" in getattr(each, "text", "") for each in told)

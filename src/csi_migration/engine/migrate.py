@@ -37,6 +37,7 @@ from csi_migration.model.plan import ClaimPlan, ReplicaPlan, Window
 from csi_migration.model.seen import ClaimSeen
 
 _MOST_RETREATS = 10
+_ILL = 2
 
 
 class Migration:
@@ -81,15 +82,16 @@ class Migration:
         if standing and all(each.is_whole for each in standing.values()):
             self._fit_the_templates()  # an interrupted window ends before the next one begins
         try:
+            ours = {pod for pod, each in standing.items() if self._is_ours_to_start(each)}
+            self._ours_to_start = set(ours)
+            run.at_once = max(run.options.max_unavailable, len(ours))
             left = self._in_order(standing)
-            first = [each for each in left if self._is_ours_to_start(standing.get(each.pod))]
-            self._ours_to_start = {each.pod for each in first}
-            run.at_once = max(run.options.max_unavailable, len(first))
+            first = [each for each in left if each.pod in ours]
             while left:
                 run.stop_if_asked()
                 if not first:
                     self._hold_those_of_before(standing, left)
-                now = first or left[: run.options.max_unavailable]
+                now = first or self._next_of(left, standing)
                 then = [each for each in left if each not in now][: run.options.max_unavailable]
                 done = self._replicas(now, then)
                 left = [each for each in left if each.pod not in done]
@@ -117,7 +119,7 @@ class Migration:
                 resolution="Name it as well, or leave --replica out.",
             )
         left = [r for r in run.replicas if not self._is_there(standing.get(r.pod))]
-        return sorted(left, key=lambda replica: _urgency(standing.get(replica.pod)))
+        return sorted(left, key=lambda replica: self._urgency(standing.get(replica.pod)))
 
     def _hold_those_of_before(self, standing: dict[str, Standing], then: list[ReplicaPlan]) -> None:
         """Who came through in an earlier run that did not see it stay Ready and healthy."""
@@ -136,14 +138,31 @@ class Migration:
     def _goal(self) -> Side:
         return Side.IN_TREE if self._run.goes_back else Side.CSI
 
-    def _is_ours_to_start(self, standing: Standing | None) -> bool:
+    def _next_of(self, left: list[ReplicaPlan], standing: dict[str, Standing]) -> list[ReplicaPlan]:
+        """As many as may be away; those that may not leave before the ill are Ready, later."""
+        urgencies = {each.pod: self._urgency(standing.get(each.pod)) for each in left}
+        if _ILL in urgencies.values():
+            left = [each for each in left if urgencies[each.pod] <= _ILL]
+        return left[: self._run.options.max_unavailable]
+
+    def _urgency(self, standing: Standing | None) -> int:
+        """Lowest first. As long as a claim is missing the set can't come back, and then nobody
+        makes the pods that vanished. Going back, one that is not Ready is ill where it runs,
+        and keeps the others from leaving.
+        """
+        if standing is None:
+            return _ILL + 1
+        if standing.is_whole:
+            is_ill = self._run.goes_back and not (standing.is_away or standing.is_ready)
+            return _ILL if is_ill else _ILL + 1
+        return 0 if standing.side is Side.BETWEEN else 1
+
+    def _is_ours_to_start(self, standing: Standing) -> bool:
         """Whether it comes first, and with all others of its kind: one that misses a claim,
         over which the set can't come back, or that has no pod where it is going to, which
         no controller starts before this run has seen its disks free.
         """
-        if standing is None or standing.is_whole:
-            return False
-        return standing.side in (Side.BETWEEN, self._goal)
+        return not standing.is_whole and standing.side in (Side.BETWEEN, self._goal)
 
     # One replica, or as many as may be away at once -----------------------------------
 
@@ -169,7 +188,7 @@ class Migration:
         run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
             # What waits for one makes the looks at those before it old.
-            while any(self._had_to_wait(replica, replicas) for replica in replicas):
+            while any(map(self._had_to_wait, replicas)):
                 pass
             leaving = self._fitting(replicas)
             others = run.patiently(leaving[0].pod, partial(self._others, leaving))
@@ -191,14 +210,12 @@ class Migration:
             return replicas
         return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
-    def _had_to_wait(self, replica: ReplicaPlan, together: list[ReplicaPlan]) -> bool:
-        # Going back, one that is not Ready must not keep another one from it.
-        beside = {each.pod for each in together} if self._run.goes_back else ()
-        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck, beside)
+    def _had_to_wait(self, replica: ReplicaPlan) -> bool:
+        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck)
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
-        if replica.pod in self._half_way and settled_set(self._run) is None:
-            return  # it has left already
+        if self._has_left(replica.pod):
+            return
         eyes = self._eyes
         try:
             if self._run.goes_back:
@@ -208,6 +225,16 @@ class Migration:
         except TRANSIENT:
             self._bring_back_the_vanished()  # vCenter may stay away for long
             raise
+
+    def _has_left(self, pod: str) -> bool:
+        """Whether an earlier run stopped it, and it does not come back by waiting.
+
+        Nor does one that runs on claims which somebody is deleting; going back cures it.
+        """
+        run = self._run
+        if pod not in self._half_way or settled_set(run):
+            return False
+        return (pod in self._ours_to_start and not run.goes_back) or pod in vanished(run)
 
     def _look_ahead(self, replicas: list[ReplicaPlan]) -> None:
         """What can't be seen now is looked at when its turn comes: nobody waits for it here."""
@@ -331,15 +358,6 @@ def _vanished(run: Run, ours: Collection[str]) -> list[str]:
     first = [replica for replica in run.plan.replicas if replica.pod in ours]
     claims = {claim.name for replica in first for claim in replica.claims}
     return [] if any(each.name in claims for each in missing_claims(run)) else gone
-
-
-def _urgency(standing: Standing | None) -> int:
-    """Lowest first. As long as a claim is missing the set can't come back, and then nobody
-    makes the pods that vanished.
-    """
-    if standing is None or standing.is_whole:
-        return 2
-    return 0 if standing.side is Side.BETWEEN else 1
 
 
 def _moved(swap: Swap, *, goes_back: bool) -> tuple[VolumeMoved, ...]:

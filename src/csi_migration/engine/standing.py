@@ -23,11 +23,14 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One replica. `is_whole` tells that its claims are on one side and its pod is cared for."""
+    """One replica. `is_whole` tells that its claims are on one side and its pod is cared for,
+    `is_away` that it has no pod, or one on its way out.
+    """
 
     side: Side
     is_whole: bool
     is_ready: bool
+    is_away: bool = False
 
 
 def standings(run: Run) -> dict[str, Standing]:
@@ -53,7 +56,7 @@ def standing_of(replica: ReplicaPlan, seen: ReplicaSeen) -> Standing:
     is_away = seen.pod.presence is Presence.ABSENT or seen.pod.terminating
     set_is_away = seen.statefulset.presence is Presence.ABSENT
     is_whole = side is not Side.BETWEEN and not (is_away and set_is_away)
-    return Standing(side, is_whole, seen.pod.ready)
+    return Standing(side, is_whole, seen.pod.ready, is_away)
 
 
 def side_of(replica: ReplicaPlan, seen: ReplicaSeen) -> Side:
