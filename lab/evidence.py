@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 
@@ -98,11 +99,18 @@ class _Link:
 def _chain(lines: Iterable[str]) -> list[_Link]:
     links, previous = [], ""
     for line in lines:
-        text, _, found = line.rpartition(" ")
-        record = _record(line)
-        links.append(_Link(record, record is not None and found == checksum(previous, text)))
-        previous = found
+        links.append(_link(previous, line))
+        _, _, previous = line.rpartition(" ")
     return links
+
+
+# Who waits for the next record reads the same disk again and again.
+@lru_cache(maxsize=100_000)
+def _link(previous: str, line: str) -> _Link:
+    """Of the checksum of the line before it, and a line."""
+    text, _, found = line.rpartition(" ")
+    record = _record(line)
+    return _Link(record, record is not None and found == checksum(previous, text))
 
 
 def _record(line: str) -> Record | None:

@@ -31,7 +31,7 @@ SETTLE_SECONDS = 60.0
 # As long as nothing becomes better or worse, nothing will any more.
 STILL_SECONDS = 8.0
 # A look lists everything of a namespace, which the cases beside this one pay for.
-LOOK_SECONDS = 0.3
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
