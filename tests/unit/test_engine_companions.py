@@ -18,7 +18,6 @@ from csi_migration.engine.run import Run
 from csi_migration.journal.journal import timestamp, utc_now
 from csi_migration.journal.record import Intent, ObjectRef
 from csi_migration.kube import resources
-from csi_migration.model.plan import Window
 from tests.unit import snapshots
 from tests.unit.memory_cluster import MemoryCluster
 from tests.unit.snapshots import changed
@@ -46,7 +45,6 @@ def run_with(*ready: bool, goes_back: bool, open_intents: tuple[Intent, ...] = (
         plan=plan_of(snapshots.healthy()),
         directory=SimpleNamespace(journal=journal),
         goes_back=goes_back,
-        window=Window.RUN,
         made=set(),
         in_hand=set(),
         patiently=lambda _, look: look(),
@@ -72,7 +70,16 @@ def test_a_replica_that_serves_nobody_goes_back_whatever_the_others_are(
 
 @pytest.mark.parametrize("goes_back", [True, False])
 def test_no_window_opens_while_a_set_may_still_come_into_it(*, goes_back: bool) -> None:
-    run = run_with(True, True, goes_back=goes_back, open_intents=(creation("StatefulSet", "web"),))
+    creation = Intent(
+        seq=7,
+        time=timestamp(utc_now()),
+        step="close-window",
+        replica="",
+        action="close-window",
+        object=ObjectRef(kind="StatefulSet", name="web"),
+        parameters={},
+    )
+    run = run_with(True, True, goes_back=goes_back, open_intents=(creation,))
     with pytest.raises(Waited, match="may still come"):
         leave(run)
     # Nor is anything done in one that was left open.
@@ -90,17 +97,10 @@ def test_a_replica_that_serves_waits_for_the_others_either_way(*, goes_back: boo
         require_others_ready(run, run.plan.replicas[0])
 
 
-def creation(kind: str, name: str) -> Intent:
-    """One that was not answered."""
-    return Intent(
-        seq=7,
-        time=timestamp(utc_now()),
-        step="creation",
-        replica="",
-        action="creation",
-        object=ObjectRef(kind=kind, name=name),
-        parameters={},
-    )
+def test_one_that_is_not_ready_keeps_nobody_from_going_back_together_with_it() -> None:
+    run = run_with(False, True, goes_back=True)
+    replica = run.plan.replicas[0]
+    await_room(run, replica, lambda: None, lambda _: iter(()), {"web-0", "web-1"})
 
 
 def test_forwards_nobody_leaves_while_another_one_is_not_ready() -> None:

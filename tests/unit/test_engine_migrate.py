@@ -258,7 +258,7 @@ def until_it_has_room(
     """
     found: list[str] = []
 
-    def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any) -> None:
+    def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any, _: Any) -> None:
         if replica.pod != waits:
             return
         look_after()
@@ -311,12 +311,13 @@ STOPPED = Standing(Side.CSI, is_whole=False, is_ready=False, is_away=True)
         (SERVES, SERVES, [["web-0", "web-1"]]),
         (SERVES, BEING_MADE, [["web-0", "web-1"]]),
         (STOPPED, ILL, [["web-1", "web-0"]]),
+        (STOPPED, SERVES, [["web-1", "web-0"]]),
     ],
 )
 def test_who_runs_and_is_not_ready_goes_back_before_those_that_serve(
     monkeypatch: pytest.MonkeyPatch, upper: Standing, lower: Standing, turns: list[list[str]]
 ) -> None:
-    """They may not leave before it is Ready, so it leaves with none of them."""
+    """The set counts it, and they may not leave before that: so it leaves with none of them."""
     run, found = run_on(is_taken_up=True), list[list[str]]()
     options = Options(max_unavailable=2)
     replicas = tuple(reversed(run.replicas))

@@ -58,13 +58,15 @@ def await_room(
     replica: ReplicaPlan,
     look_after: Callable[[], None],
     recheck: Objections,
+    beside: Collection[str] = (),
 ) -> bool:
     """Wait until the application can do without this replica.
 
     While the set is there its budgets count; once it is away they take its
     pods for unmanaged ones and say nothing of use
     (kubernetes: disruption.go:getExpectedPodCount). `look_after` is called as long
-    as another replica is missed. `recheck` tells what else is in the way.
+    as another replica is missed. `recheck` tells what else is in the way. Nobody misses
+    the pods `beside` it.
 
     Returns:
         Whether it had to wait, so that what was seen before is old.
@@ -82,7 +84,7 @@ def await_room(
     )
     has_waited = False
     while problem := run.patiently(
-        replica.pod, lambda: next(chain(_objections(run, replica), recheck(replica)), "")
+        replica.pod, lambda: next(chain(_objections(run, replica, beside), recheck(replica)), "")
     ):
         run.stop_if_asked()
         look_after()
@@ -102,14 +104,14 @@ def require_others_ready(run: Run, replica: ReplicaPlan) -> None:
         raise OthersNeedTheSet(f"{replica.pod} was about to leave, but {problem}")
 
 
-def _objections(run: Run, replica: ReplicaPlan) -> Iterator[str]:
+def _objections(run: Run, replica: ReplicaPlan, beside: Collection[str]) -> Iterator[str]:
     statefulset = settled_set(run)
     yield from creations_on_their_way(run, replica.pod)
     if statefulset is None and _is_in_hand(run, replica):
         return  # an interrupted swap, which has to end before anybody can wait for others
     if not _serves(run, replica):
         return  # who serves nobody is missed by nobody
-    yield from _unready_others(run, replica)
+    yield from _unready_others(run, replica, beside)
     if statefulset is None:
         return
     yield from _unsettled(statefulset)
@@ -131,10 +133,10 @@ def _serves(run: Run, replica: ReplicaPlan) -> bool:
     return not run.goes_back or _is_ready(pods_by_name(run).get(replica.pod))
 
 
-def _unready_others(run: Run, replica: ReplicaPlan) -> Iterator[str]:
+def _unready_others(run: Run, replica: ReplicaPlan, beside: Collection[str] = ()) -> Iterator[str]:
     pods = pods_by_name(run)
     for other in all_pods(run.plan):
-        if other not in {replica.pod, *run.in_hand} and not _is_ready(pods.get(other)):
+        if other not in {replica.pod, *run.in_hand, *beside} and not _is_ready(pods.get(other)):
             if other not in pods:
                 _require_no_stranger(run, other)
             yield f"{other} is not Ready"

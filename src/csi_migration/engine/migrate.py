@@ -84,9 +84,9 @@ class Migration:
         try:
             ours = {pod for pod, each in standing.items() if self._is_ours_to_start(each)}
             self._ours_to_start = set(ours)
-            run.at_once = max(run.options.max_unavailable, len(ours))
             left = self._in_order(standing)
             first = [each for each in left if each.pod in ours]
+            run.at_once = max(run.options.max_unavailable, len(first))
             while left:
                 run.stop_if_asked()
                 if not first:
@@ -139,7 +139,7 @@ class Migration:
         return Side.IN_TREE if self._run.goes_back else Side.CSI
 
     def _next_of(self, left: list[ReplicaPlan], standing: dict[str, Standing]) -> list[ReplicaPlan]:
-        """As many as may be away; those that may not leave before the ill are Ready, later."""
+        """As many as may be away; while the set counts one that is ill, nobody else may leave."""
         urgencies = {each.pod: self._urgency(standing.get(each.pod)) for each in left}
         if _ILL in urgencies.values():
             left = [each for each in left if urgencies[each.pod] <= _ILL]
@@ -188,7 +188,7 @@ class Migration:
         run, through = self._run, list[Swap]()
         for retreats in range(_MOST_RETREATS + 1):
             # What waits for one makes the looks at those before it old.
-            while any(map(self._had_to_wait, replicas)):
+            while any(self._had_to_wait(replica, replicas) for replica in replicas):
                 pass
             leaving = self._fitting(replicas)
             others = run.patiently(leaving[0].pod, partial(self._others, leaving))
@@ -210,8 +210,10 @@ class Migration:
             return replicas
         return self._run.patiently(replicas[0].pod, lambda: fitting(self._run, replicas))
 
-    def _had_to_wait(self, replica: ReplicaPlan) -> bool:
-        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck)
+    def _had_to_wait(self, replica: ReplicaPlan, together: list[ReplicaPlan]) -> bool:
+        # Going back, one that is not Ready must not keep another one from it.
+        beside = {each.pod for each in together} if self._run.goes_back else ()
+        return await_room(self._run, replica, self._bring_back_the_vanished, self._recheck, beside)
 
     def _recheck(self, replica: ReplicaPlan) -> Iterator[str]:
         if self._has_left(replica.pod):
