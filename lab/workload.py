@@ -117,18 +117,23 @@ def _delete_all(cluster: Cluster, kind: str, namespace: str) -> None:
 
 
 def _delete_volumes(cluster: Cluster, namespace: str, seconds: float) -> None:
-    for volume in _volumes_of(cluster, namespace):
+    names = [volume["metadata"]["name"] for volume in _volumes_of(cluster, namespace)]
+    for name in names:
         with suppress_not_found():
-            cluster.delete("PersistentVolume", volume["metadata"]["name"])
+            cluster.delete("PersistentVolume", name)
+
+    def all_gone() -> bool:
+        # By name, and one is enough: a list tells of all namespaces.
+        return not any(cluster.find("PersistentVolume", name) for name in names)
+
     gone = f"volumes of {namespace} gone"
     try:
-        # Those of all namespaces are listed, and this may take its seconds.
-        until(gone, lambda: not _volumes_of(cluster, namespace), seconds=seconds, pause=0.3)
+        until(gone, all_gone, seconds=seconds, pause=0.3)
     except TimeoutError:
         # What a broken migration leaves, the driver can never detach: its volume
         # is no longer registered. By hand one would do the same.
         _strip_finalizers(cluster, namespace)
-        until(gone, lambda: not _volumes_of(cluster, namespace))
+    until(gone, lambda: not _volumes_of(cluster, namespace))
 
 
 def _strip_finalizers(cluster: Cluster, namespace: str) -> None:
