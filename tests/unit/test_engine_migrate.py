@@ -29,6 +29,10 @@ def stops(*_: Any) -> None:
 
 
 THERE = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
+ILL = Standing(Side.CSI, is_whole=True, is_ready=False)
+SERVES = Standing(Side.CSI, is_whole=True, is_ready=True)
+BEING_MADE = Standing(Side.CSI, is_whole=True, is_ready=False, is_away=True)
+STOPPED = Standing(Side.CSI, is_whole=False, is_ready=False, is_away=True)
 RETAINED = Intent(
     seq=3,
     time="",
@@ -151,7 +155,7 @@ def test_a_stop_that_was_asked_for_before_the_first_write_is_heeded_there(
 @pytest.mark.parametrize(
     ("upper", "acts"),
     [
-        (Standing(Side.CSI, is_whole=True, is_ready=True), ["set again", "hold web-1", "room"]),
+        (SERVES, ["set again", "hold web-1", "room"]),
         (Standing(Side.BETWEEN, is_whole=False, is_ready=False), ["room"]),
     ],
     ids=["all whole", "one half-way"],
@@ -165,14 +169,12 @@ def test_an_interrupted_window_ends_before_the_next_replica_leaves(
     """
     found: list[str] = []
     swap = SimpleNamespace(set_again=lambda: found.append("set again"))
-    lower = Standing(Side.IN_TREE, is_whole=True, is_ready=True)
 
     def room(*arguments: Any) -> None:
         found.append("room")
         stops(*arguments)
 
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": upper, "web-0": lower})
-    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    found_standing(monkeypatch, {"web-1": upper, "web-0": THERE})
     monkeypatch.setattr(migrate, "Swap", lambda *_: swap)
     monkeypatch.setattr(migrate, "await_room", room)
 
@@ -191,8 +193,7 @@ def test_the_policies_come_back_after_what_could_come_late_and_before_the_marks_
 ) -> None:
     """A run that finds every replica there already does all that frames the swaps."""
     found: list[str] = []
-    whole = Standing(Side.CSI, is_whole=True, is_ready=True)
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": whole, "web-0": whole})
+    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": SERVES, "web-0": SERVES})
     monkeypatch.setattr(migrate, "Swap", lambda *_: SimpleNamespace(set_again=lambda: None))
     monkeypatch.setattr(Soak, "hold", lambda *_: None)
     acts = ("retain_everything", "verify", "outdate_lost_writes", "restore_policies", "tidy_up")
@@ -250,13 +251,23 @@ def test_for_one_that_was_stopped_and_not_yet_swapped_the_set_comes_back(
     assert found[0] == "set again"
 
 
+def found_standing(monkeypatch: pytest.MonkeyPatch, standings: dict[str, Standing]) -> list[str]:
+    """Let a run find its replicas so, all Retain; tells where it brings the set back."""
+    acts: list[str] = []
+    monkeypatch.setattr(migrate, "standings", lambda _: standings)
+    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    again = lambda *_, **__: acts.append("set again")  # noqa: E731
+    monkeypatch.setattr(migrate, "close_the_shared_window", again)
+    return acts
+
+
 def until_it_has_room(
     monkeypatch: pytest.MonkeyPatch, run: Run, standings: dict[str, Standing], *, waits: str
 ) -> list[str]:
     """What it does until all that is in the way of the one that waits was looked at, and after
     it was stopped there.
     """
-    found: list[str] = []
+    found = found_standing(monkeypatch, standings)
 
     def room(_run: Run, replica: ReplicaPlan, look_after: Any, recheck: Any, _: Any) -> None:
         if replica.pod != waits:
@@ -265,12 +276,8 @@ def until_it_has_room(
         found.extend(recheck(replica))
         stops()
 
-    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "await_room", room)
     monkeypatch.setattr(Recheck, "objections", lambda _, replica: [f"looked at {replica.pod}"])
-    monkeypatch.setattr(migrate, "standings", lambda _: standings)
-    again = lambda *_, **__: found.append("set again")  # noqa: E731
-    monkeypatch.setattr(migrate, "close_the_shared_window", again)
     with pytest.raises(Stopped):
         Migration(run).everything()
     return found
@@ -294,12 +301,6 @@ def test_what_was_left_half_way_is_looked_at_again_unless_it_has_left(
     half_way = Standing(side, is_whole=False, is_ready=False)
     found = until_it_has_room(monkeypatch, run, {"web-1": half_way, "web-0": THERE}, waits="web-1")
     assert found == (["looked at web-1", "set again"] if looks else ["set again"])
-
-
-ILL = Standing(Side.CSI, is_whole=True, is_ready=False)
-SERVES = Standing(Side.CSI, is_whole=True, is_ready=True)
-BEING_MADE = Standing(Side.CSI, is_whole=True, is_ready=False, is_away=True)
-STOPPED = Standing(Side.CSI, is_whole=False, is_ready=False, is_away=True)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +328,8 @@ def test_who_runs_and_is_not_ready_goes_back_before_those_that_serve(
         found.append([each.pod for each in now])
         return {each.pod for each in now}
 
+    found_standing(monkeypatch, {"web-1": upper, "web-0": lower})
     monkeypatch.setattr(migrate, "go_by_todays_set", lambda _: None)
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": upper, "web-0": lower})
-    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
     monkeypatch.setattr(migrate, "verify", stops)
     monkeypatch.setattr(Migration, "_fit_the_templates", lambda _: None)
     monkeypatch.setattr(Migration, "_replicas", go)
@@ -343,14 +343,11 @@ def test_a_run_that_stops_early_leaves_no_pod_to_a_controller_that_it_has_to_sta
     monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...]
 ) -> None:
     """One that refuses as it is left half-way, and not named in --replica, neither."""
-    run, told, found = run_without_the_set(), list[Any](), list[str]()
+    run, told = run_without_the_set(), list[Any]()
     vars(run).update(window=Window.RUN, tell=told.append, only=only)
     not_started = Standing(Side.CSI, is_whole=False, is_ready=False)
-    monkeypatch.setattr(migrate, "standings", lambda _: {"web-1": not_started})
-    monkeypatch.setattr(migrate, "retain_everything", lambda _: None)
+    found = found_standing(monkeypatch, {"web-1": not_started})
     monkeypatch.setattr(migrate, "await_room", stops)
-    again = lambda *_, **__: found.append("set again")  # noqa: E731
-    monkeypatch.setattr(migrate, "close_the_shared_window", again)
     with pytest.raises(NeedsPerson if only else Stopped):
         Migration(run).everything()
     assert found == []
